@@ -1,0 +1,53 @@
+# make demo   set up, then run the demo notebook as a flow, twice
+# make test   set up, then run every test
+# make check  the fast loop: lint, types, architecture, unit tests
+# make bench  benchmarks beside peers
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench lint browser clean
+
+demo: $(STAMP)-demo
+	$(BIN)/nborch run notebooks/flights.ipynb
+	@echo
+	@echo "Again: nothing has changed, so no task cell runs."
+	$(BIN)/nborch run notebooks/flights.ipynb
+
+test: $(STAMP)-test browser
+	$(BIN)/python -m pytest
+
+check: $(STAMP)-test lint
+	$(BIN)/python -m pytest tests/unit -q
+
+lint: $(STAMP)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)-test
+	$(BIN)/python tests/benchmarks/run.py
+
+# The browser tests need a Chromium; a package manager installs it where it can.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	|| command -v google-chrome >/dev/null \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	     && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	|| { echo "The browser tests need Chromium. Install it with: sudo apt-get install chromium"; exit 1; }
+
+$(STAMP)-demo: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nborch needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks]'
+	touch $@
+
+$(STAMP)-test: $(STAMP)-demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""``python -m nborch`` is the ``nborch`` command."""
+
+from nborch.cli.main import main
+
+main()

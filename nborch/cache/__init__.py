@@ -1,0 +1,1 @@
+"""Results kept by key: names (keys), bytes (index, blobs), values (serializers)."""

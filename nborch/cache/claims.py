@@ -1,0 +1,306 @@
+"""Held locks: one computation per key, and files that die with their owner.
+
+All of them are ``flock`` locks, which the system releases when a process dies, however
+it dies. They also exclude threads of one process, since each holder opens the file.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Claim", "Claims", "Gate", "sweep_unowned", "unowned_file"]
+
+#: Seconds between two tries of a waiter: short at first, for short tasks.
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
+#: Seconds after which a lease is void that nobody renewed; see `_Lease`.
+LEASE_SECONDS = 15.0
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+_held_here: set[int] = set()
+#: What the code that is running holds; tasks and threads started by it inherit it.
+_held_around: ContextVar[frozenset[Path]] = ContextVar("claims", default=frozenset())
+
+
+def _close_inherited() -> None:
+    # NB. A forked child shares the parent's locks: it would keep a claim alive after
+    # the parent was killed.
+    for descriptor in _held_here:
+        with suppress(OSError):
+            os.close(descriptor)
+    _held_here.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key that is held."""
+
+    key: str
+    path: Path
+    lock: "int | _Lease"
+
+
+class Claims:
+    """The keys that are being computed, in one folder of lock files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "claims"
+
+    def acquire(self, key: str, timeout: float | None) -> Claim | None:
+        """Return the claim on a key, or None when the time is up.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot hold lock files.
+        """
+        path = self._path(key)
+        if path in _held_around.get():
+            return None  # waiting for ourselves would be for ever
+        lock = _acquire(path, timeout)
+        if lock is None:
+            return None
+        _held_around.set(_held_around.get() | {path})
+        return Claim(key, path, lock)
+
+    def release(self, claim: Claim) -> None:
+        """Let the next one have it."""
+        _held_around.set(_held_around.get() - {claim.path})
+        if isinstance(claim.lock, int):
+            _release(claim.path, claim.lock)
+        else:
+            claim.lock.release()
+
+    def holder(self, key: str) -> str:
+        """Return who holds a key, as ``"process 4711 on host lab3"``, or nothing."""
+        try:
+            told = json.loads(self._path(key).read_text("utf-8"))
+            return f"process {told['pid']} on host {told['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def _path(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _acquire(path: Path, timeout: float | None) -> "int | _Lease | None":
+    """Return a descriptor that holds the lock file, or None when time is up."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        descriptor = _open_lock(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                _held_here.add(descriptor)
+                _sign(descriptor)
+                return descriptor
+            os.close(descriptor)  # its last holder removed it: take the new one
+            continue
+        except BlockingIOError:
+            os.close(descriptor)
+        except OSError as problem:
+            os.close(descriptor)
+            if problem.errno not in _UNSUPPORTED:
+                raise
+            lease = _Lease(path.with_suffix(".lease"))
+            if lease.take():
+                return lease
+        if deadline is not None and time.monotonic() >= deadline:
+            return None
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _open_lock(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        there = path.stat()
+    except OSError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
+
+
+def _sign(descriptor: int) -> None:
+    """Write who we are, for the message of those who wait."""
+    told = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, told.encode(), 0)
+
+
+def _release(path: Path, descriptor: int) -> None:
+    if descriptor not in _held_here:
+        return  # a forked child: the parent holds it
+    _held_here.discard(descriptor)
+    with suppress(OSError):
+        if _is_at(path, descriptor):
+            path.unlink()  # while we hold it, so that none is left behind
+    with suppress(OSError):
+        # NB. Explicitly: a child forked meanwhile may still share the descriptor.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+class _Lease:
+    """A claim where locks do not work: a file that its holder keeps renewing.
+
+    Some network file systems have no ``flock``. There a dead holder is only noticed
+    when its file has not been touched for `LEASE_SECONDS`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+        self._over = threading.Event()
+
+    def take(self) -> bool:
+        """Try once to become the holder."""
+        self._remove_if_void()
+        try:
+            descriptor = os.open(
+                self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
+            )
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self._token)
+        threading.Thread(target=self._renew, name="nborch-lease", daemon=True).start()
+        return True
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        self._over.set()
+        with suppress(OSError):
+            if self._path.read_text() == self._token:
+                self._path.unlink()
+
+    def _renew(self) -> None:
+        while not self._over.wait(LEASE_SECONDS / 3):
+            with suppress(OSError):
+                if self._path.read_text() != self._token:
+                    return  # we were away for too long: it is another's now
+                os.utime(self._path)
+
+    def _remove_if_void(self) -> None:
+        with suppress(OSError):
+            if time.time() - self._path.stat().st_mtime > LEASE_SECONDS:
+                # Renamed first: of two that find it void, one succeeds.
+                aside = self._path.with_name(self._path.name + secrets.token_hex(4))
+                self._path.rename(aside)
+                aside.unlink()
+
+
+class Gate:
+    """Lets many writers in, or one collector that finds no write under way."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.lock"
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Write: waits while a collection is under way."""
+        with self._hold(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def collect(self, *, wait: bool = True) -> Iterator[None]:
+        """Collect: waits until every write has ended, or raises BlockingIOError."""
+        with self._hold(fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+
+    @contextmanager
+    def _hold(self, kind: int) -> Iterator[None]:
+        descriptor = _open_lock(self._path)
+        _held_here.add(descriptor)
+        try:
+            try:
+                fcntl.flock(descriptor, kind)
+            except OSError as problem:
+                if problem.errno not in _UNSUPPORTED:
+                    raise
+            yield
+        finally:
+            if descriptor in _held_here:
+                _held_here.discard(descriptor)
+                with suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+                os.close(descriptor)
+
+
+@contextmanager
+def unowned_file(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Open a new file that its writer holds locked; removed unless it was renamed.
+
+    Whoever can lock such a file knows that its writer is dead.
+    """
+    while True:
+        path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, flags, 0o600)
+        _held_here.add(descriptor)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        _forget(descriptor)  # swept away before it was locked
+    try:
+        yield descriptor, path
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        _forget(descriptor)
+
+
+def _forget(descriptor: int) -> None:
+    if descriptor in _held_here:
+        _held_here.discard(descriptor)
+        os.close(descriptor)
+
+
+def sweep_unowned(folder: Path) -> int:
+    """Remove the files whose writers are dead; return their size in bytes."""
+    freed = 0
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return 0
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            freed += os.fstat(descriptor).st_size
+            path.unlink()
+        except OSError:
+            pass  # its writer lives
+        finally:
+            os.close(descriptor)
+    return freed

@@ -1,0 +1,130 @@
+"""Values as bytes: one pickle and the large buffers beside it.
+
+``dump`` takes a value apart, ``load`` puts it together around memory that may be a
+mapped file. Bytes and names are other modules' business.
+"""
+
+import pickle
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nborch.cache.picklers import Sink, Unstorable, pickler_type
+from nborch.cache.views import shared_spans
+from nborch.cache.whereabouts import path_to, phrase
+
+__all__ = ["Serialized", "Unstorable", "dump", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Serialized:
+    """A value as bytes: the pickle, and the buffers that it refers to in order."""
+
+    body: bytes
+    buffers: tuple[memoryview, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self.body) + sum(buffer.nbytes for buffer in self.buffers)
+
+
+def dump(value: object) -> Serialized:
+    """Return the value as one pickle and the large buffers beside it.
+
+    >>> stored = dump({"name": "Ada", "data": bytes(100_000)})
+    >>> len(stored.buffers), len(stored.body) < 200
+    (1, True)
+    >>> load(stored.body, stored.buffers)["name"]
+    'Ada'
+
+    The buffers are views of the value's own memory: write them before it changes.
+    Classes and functions that can be imported, or stand in ``__main__`` under their
+    own name, are stored by reference; lambdas and closures by value.
+
+    Raises
+    ------
+    Unstorable
+        If the value holds something that only lives in this process.
+    """
+    first = _Attempt(value, {})
+    spans = first.spans()
+    return (_Attempt(value, spans) if spans else first).result
+
+
+def load(body: Any, buffers: Sequence[Any] = ()) -> Any:
+    """Return the value again, built around the buffers themselves.
+
+    >>> load(dump([1, 2]).body)
+    [1, 2]
+
+    Arrays are writable where the buffers are. Nothing here can tell a harmless
+    pickle from a harmful one: check the bytes first.
+    """
+    with _collection_paused():
+        return pickle.loads(body, buffers=buffers)
+
+
+class _Attempt:
+    """One pass of the pickler over a value."""
+
+    def __init__(self, value: object, spans: dict[int, Any]) -> None:
+        sink = Sink()
+        self._pickler = pickler_type()(sink, spans)
+        try:
+            self._pickler.dump(value)
+        except Unstorable as problem:
+            path = path_to(value, self._pickler.latest)
+            raise Unstorable(problem.reason, path) from None
+        except RecursionError:
+            raise Unstorable("it is nested too deeply to be stored") from None
+        except Exception as problem:
+            raise self._explained(value, problem) from problem
+        self.result = Serialized(b"".join(sink.chunks), tuple(sink.buffers))
+
+    def _explained(self, value: object, problem: Exception) -> Unstorable:
+        if isinstance(problem.__cause__, RecursionError):
+            return Unstorable("it is nested too deeply to be stored")
+        culprit = self._pickler.latest
+        reason = f"{phrase(culprit)} cannot be stored"
+        told = f"{type(problem).__name__}: {problem}"
+        return Unstorable(f"{reason}, {told}", path_to(value, culprit))
+
+    def spans(self) -> dict[int, Any]:
+        """Return the spans that a second pass should keep, usually none."""
+        pickler = self._pickler
+        # NB. pandas keeps its own book of which columns share memory; a block that
+        # shared memory behind its back would change under another frame.
+        if pickler.holds_pandas or len(pickler.arrays) < 2:  # noqa: PLR2004 - a pair
+            return {}
+        return shared_spans(pickler.arrays)
+
+
+_pauses = threading.Lock()
+_paused = 0
+_was_enabled = False
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Keep the cycle collector from walking a half-built value again and again.
+
+    Counted, since other threads may load at the same time.
+    """
+    import gc
+
+    global _paused, _was_enabled  # noqa: PLW0603 - gc is one per process, so is this
+    with _pauses:
+        if _paused == 0:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _paused += 1
+    try:
+        yield
+    finally:
+        with _pauses:
+            _paused -= 1
+            if _paused == 0 and _was_enabled:
+                gc.enable()

@@ -1,0 +1,150 @@
+"""``nborch flow-run``: look at what ran."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from nborch.home import current_home
+from nborch.runs import RunKind, RunRecord
+from nborch.states import State, StateType
+from nborch.view.badge import duration
+
+__all__ = ["flow_run"]
+
+_LOOKS = {
+    StateType.COMPLETED: ("✔", "green"),
+    StateType.FAILED: ("✘", "red"),
+    StateType.CRASHED: ("✘", "magenta"),
+    StateType.CANCELLED: ("■", "yellow"),
+    StateType.CANCELLING: ("■", "yellow"),
+    StateType.RUNNING: ("▶", "blue"),
+    StateType.PENDING: ("○", "bright_black"),
+    StateType.SCHEDULED: ("◷", "bright_black"),
+    StateType.PAUSED: ("‖", "bright_black"),
+}
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("flow-run")
+def flow_run() -> None:
+    """List flow runs, look into one, read its log."""
+
+
+@flow_run.command("ls")
+@click.option("--limit", default=20, show_default=True, help="How many at most.")
+@_as_json
+def ls(limit: int, *, as_json: bool) -> None:
+    """List the newest flow runs and notebook sessions."""
+    home = current_home()
+    home.reap()
+    records = home.store.records(kinds=(RunKind.FLOW, RunKind.SESSION), limit=limit)
+    if as_json:
+        _print_json([record.to_json() for record in records])
+    elif not records:
+        click.echo(
+            "No flow has run yet. Run a notebook with: nborch run NOTEBOOK.ipynb"
+        )
+    else:
+        _print_table(["run", "flow", "state", "started", "took"], map(_row, records))
+
+
+@flow_run.command()
+@click.argument("run")
+@_as_json
+def inspect(run: str, *, as_json: bool) -> None:
+    """Show a RUN, by name or id, with the runs within it."""
+    home = current_home()
+    home.reap()
+    record = home.store.record(run)
+    children = home.store.children(record.run.id)
+    if as_json:
+        runs = [child.to_json() for child in children]
+        _print_json({**record.to_json(), "runs": runs})
+        return
+    _print_facts(record)
+    if children:
+        _print_table(["task", "run", "state", "took", ""], map(_child_row, children))
+
+
+@flow_run.command()
+@click.argument("run")
+@_as_json
+def logs(run: str, *, as_json: bool) -> None:
+    """Print the log lines of a RUN and of all runs within it."""
+    store = current_home().store
+    record = store.record(run)
+    events = store.logs(record.run.id)
+    if as_json:
+        _print_json([event.to_json() for event in events])
+        return
+    names = {each.run.id: _label(each) for each in store.within(record.run.id)}
+    for event in events:
+        at = datetime.fromtimestamp(event.at, UTC).astimezone()
+        level, message = event.data["level"], event.data["message"]
+        source = names.get(event.run_id, event.run_id)
+        stamp = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
+        click.echo(f"{stamp} | {level:<7} | {source} - {message}")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def _print_table(columns: Sequence[str], rows: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def _row(record: RunRecord) -> list[str]:
+    started = f"{record.run.created.astimezone():%Y-%m-%d %H:%M:%S}"
+    return [record.run.name, record.run.of, _told(record.state), started, _took(record)]
+
+
+def _child_row(record: RunRecord) -> list[str]:
+    saved = record.state.details.get("saved_seconds")
+    note = f"instead of {duration(saved)}" if saved else record.state.message or ""
+    first = note.partition("\n")[0]
+    return [record.run.of, record.run.name, _told(record.state), _took(record), first]
+
+
+def _print_facts(record: RunRecord) -> None:
+    run = record.run
+    facts = {
+        "Run": f"{run.name} ({run.id})",
+        run.kind.title(): run.of,
+        "State": record.state.name,
+        "Message": record.state.message,
+        "Parameters": ", ".join(f"{k}={v!r}" for k, v in run.parameters.items()),
+        "Notebook": run.details.get("notebook"),
+        "Output": run.details.get("output"),
+        "Started": f"{run.created.astimezone():%Y-%m-%d %H:%M:%S %Z}",
+        "Took": _took(record),
+    }
+    for name, value in facts.items():
+        if value:
+            click.echo(f"{name + ':':<12}{value}")
+    click.echo()
+
+
+def _told(state: State) -> str:
+    glyph, colour = _LOOKS[state.type]
+    return f"[{colour}]{glyph} {state.name}[/]"
+
+
+def _took(record: RunRecord) -> str:
+    return "" if record.seconds is None else duration(record.seconds)
+
+
+def _label(record: RunRecord) -> str:
+    kind = "Task" if record.run.kind is RunKind.TASK else "Flow"
+    return f"{kind} run {record.run.details.get('label', record.run.name)!r}"

@@ -1,0 +1,152 @@
+"""Every error and warning of nborch, in one tree.
+
+::
+
+    NborchError
+    ├── InvalidDeclaration (TypeError)      a decorator, magic or setting is wrong
+    │   └── ReservedArgumentError           a parameter has a name that nborch needs
+    ├── ParameterBindError (TypeError)      a call does not fit its signature
+    ├── NotFound (LookupError)              a run, notebook or kernel does not exist
+    ├── InvalidNotebook (ValueError)        a file is no notebook that can run
+    ├── UnknownParameter (TypeError)        a notebook declares no such parameter
+    ├── InvalidTransition (RuntimeError)    a run cannot go from this state to that
+    ├── UnfinishedRun (RuntimeError)        a result was asked for too early
+    ├── FailedRun (RuntimeError)            a run failed with no exception at hand
+    ├── CrashedRun (RuntimeError)           a run's process died
+    ├── CancelledRun (RuntimeError)         a run was cancelled
+    ├── CellFailed (RuntimeError)           a cell of a notebook flow raised
+    ├── Unfingerprintable (TypeError)       a value has no content to compare
+    ├── StoreError (RuntimeError)           the run store cannot be used
+    └── MissingContextError (RuntimeError)  something needs a current run
+
+    NborchWarning (UserWarning)
+    └── CacheWarning                        a result was not kept or not reused
+
+Each error also is the builtin that a newcomer would catch.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "CacheWarning",
+    "CancelledRun",
+    "CellFailed",
+    "CrashedRun",
+    "FailedRun",
+    "InvalidDeclaration",
+    "InvalidNotebook",
+    "InvalidTransition",
+    "MissingContextError",
+    "NborchError",
+    "NborchWarning",
+    "NotFound",
+    "ParameterBindError",
+    "ReservedArgumentError",
+    "StoreError",
+    "Unfingerprintable",
+    "UnfinishedRun",
+    "UnknownParameter",
+    "did_you_mean",
+]
+
+
+class NborchError(Exception):
+    """Whatever nborch itself raises."""
+
+
+class InvalidDeclaration(NborchError, TypeError):
+    """A decorator, a magic or a setting was given something wrong."""
+
+
+class ReservedArgumentError(InvalidDeclaration):
+    """A function's parameter has a name that nborch uses itself."""
+
+
+class ParameterBindError(NborchError, TypeError):
+    """The arguments of a call do not fit the function's signature."""
+
+
+class NotFound(NborchError, LookupError):
+    """A run, a notebook, a kernel or another named thing does not exist."""
+
+
+class InvalidNotebook(NborchError, ValueError):
+    """A file is not a notebook that can be run."""
+
+
+class UnknownParameter(NborchError, TypeError):
+    """A parameter was given that the notebook does not declare."""
+
+
+class InvalidTransition(NborchError, RuntimeError):
+    """A run was asked to go to a state that its present state does not lead to."""
+
+
+class UnfinishedRun(NborchError, RuntimeError):
+    """A result was asked for before the run had finished."""
+
+
+class FailedRun(NborchError, RuntimeError):
+    """A run failed and its original exception is not at hand."""
+
+
+class CrashedRun(NborchError, RuntimeError):
+    """The process of a run died before the run had finished."""
+
+
+class CancelledRun(NborchError, RuntimeError):
+    """A run was cancelled."""
+
+
+class CellFailed(NborchError, RuntimeError):
+    """A cell of a notebook flow raised, timed out or lost its kernel."""
+
+
+class Unfingerprintable(NborchError, TypeError):
+    """A value has no content that could be compared between two runs.
+
+    Parameters
+    ----------
+    reason
+        What it is that cannot be compared, as a phrase: ``"an open file"``.
+    path
+        Where it stands within the value: ``".rows[3]['lock']"``.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        self.reason = reason
+        self.path = path
+        super().__init__(reason, path)
+
+    def __str__(self) -> str:
+        where = f" (at {self.path})" if self.path else ""
+        return f"{self.reason}{where}"
+
+
+class StoreError(NborchError, RuntimeError):
+    """The run store cannot be opened, read or written."""
+
+
+class MissingContextError(NborchError, RuntimeError):
+    """Something was called that needs a current run."""
+
+
+class NborchWarning(UserWarning):
+    """Whatever nborch itself warns of."""
+
+
+class CacheWarning(NborchWarning):
+    """A result could not be kept or reused; the user's value is not affected."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'columns'?`` or nothing, to end a message with.
+
+    >>> did_you_mean("colums", ["columns", "index"])
+    " Did you mean 'columns'?"
+    >>> did_you_mean("zzz", ["columns", "index"])
+    ''
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

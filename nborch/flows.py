@@ -1,0 +1,143 @@
+"""Flows: functions that call tasks, tracked as one run."""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar, overload
+
+from nborch.context import RunContext
+from nborch.declaring import Declared, checked_hooks
+from nborch.exceptions import InvalidDeclaration
+from nborch.logs import announce
+from nborch.runs import RunKind, flow_run_name
+from nborch.specs import Hook, Spec, checked_delays, checked_retries
+
+__all__ = ["Flow", "flow"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Delays = float | Sequence[float]
+
+
+class Flow(Declared[P, R]):
+    """A function under ``@flow``: call it like the function itself.
+
+    >>> @flow(name="My Pipeline")
+    ... def pipeline(n: int = 1) -> int:
+    ...     return n + 1
+    >>> pipeline.name
+    'My Pipeline'
+    """
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the flow and return its value; pass ``return_state=True`` for its state.
+
+        Raises
+        ------
+        ParameterBindError
+            The arguments do not fit.
+        """
+        return_state = bool(kwargs.pop("return_state", False))
+        return self._run(args, kwargs, return_state=return_state)  # type: ignore[no-any-return]  # the function's own type
+
+    def _context(self, parameters: Any) -> RunContext:
+        context = super()._context(parameters)
+        if context.parent is None:
+            message = "Created flow run %r for flow %r"
+            announce(context.home, message, context.run.name, self.name)
+        else:
+            announce(context.home, "Created subflow run for flow %r", self.name)
+        return context
+
+    def _names(self) -> tuple[str, str]:
+        name = flow_run_name()
+        return name, name
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+
+
+@overload
+def flow(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    tags: Iterable[str] | None = None,
+    retries: int = 0,
+    retry_delay_seconds: Delays | None = None,
+    on_completion: Sequence[Hook] | None = None,
+    on_failure: Sequence[Hook] | None = None,
+    on_cancellation: Sequence[Hook] | None = None,
+    on_crashed: Sequence[Hook] | None = None,
+    on_running: Sequence[Hook] | None = None,
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+
+
+def flow(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    tags: Iterable[str] | None = None,
+    retries: int = 0,
+    retry_delay_seconds: Delays | None = None,
+    on_completion: Sequence[Hook] | None = None,
+    on_failure: Sequence[Hook] | None = None,
+    on_cancellation: Sequence[Hook] | None = None,
+    on_crashed: Sequence[Hook] | None = None,
+    on_running: Sequence[Hook] | None = None,
+) -> Any:
+    """Make a function a flow: each call is a run, with the task runs within it.
+
+    >>> @flow(retries=1)
+    ... def report(month: int) -> str:
+    ...     return f"Report for {month}"
+
+    Parameters
+    ----------
+    name
+        The name in runs; the function's own with dashes if not given.
+    retries, retry_delay_seconds
+        How often a failed run is repeated, and after how many seconds.
+    on_completion, on_failure, on_cancellation, on_crashed, on_running
+        Lists of functions ``(flow, run, state)``. What they raise is logged.
+    """
+    options = dict(locals())
+    del options["fn"]
+    if fn is None:
+        return lambda function: flow_of(function, **options)
+    return flow_of(fn, **options)
+
+
+def flow_of(
+    fn: Callable[..., Any],
+    *,
+    name: str | None,
+    description: str | None,
+    version: str | None,
+    tags: Iterable[str] | None,
+    retries: int,
+    retry_delay_seconds: Delays | None,
+    **hooks: Sequence[Hook] | None,
+) -> Flow[..., Any]:
+    """Return the flow that `flow` was asked for, its options checked."""
+    if not callable(fn):
+        raise InvalidDeclaration("'fn' must be callable")
+    name = name or getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
+    owner = f"Flow {name!r}"
+    retries = checked_retries(owner, retries)
+    spec = Spec(
+        kind=RunKind.FLOW,
+        name=name,
+        description=description or inspect.getdoc(fn),
+        version=version,
+        tags=frozenset(tags or ()),
+        retries=retries,
+        retry_delays=checked_delays(owner, retry_delay_seconds, retries),
+        hooks=checked_hooks(owner, hooks),
+    )
+    return Flow(fn, spec)

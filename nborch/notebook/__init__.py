@@ -1,0 +1,1 @@
+"""Notebook surfaces: cells as tasks, and notebooks as flows."""

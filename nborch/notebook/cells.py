@@ -1,0 +1,346 @@
+"""Cell tasks: a cell's body as a run that is restored where nothing has changed."""
+
+import ast
+import time
+import warnings
+from collections.abc import Awaitable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from nborch.cache.code import ast_digest, is_local
+from nborch.cache.fingerprints import fingerprint
+from nborch.cache.keys import cache_key
+from nborch.cache.results import Entry, EntryUnusable, ResultCache
+from nborch.exceptions import CacheWarning, Unfingerprintable
+from nborch.lifecycle import Hit
+from nborch.notebook.analysis import analyse
+from nborch.notebook.imports import imported_modules, module_fingerprints
+from nborch.notebook.namespace import Changes, Uncachable, changes, inputs_of, rebind
+from nborch.notebook.recording import Recording, record, replay
+from nborch.notebook.traces import FileTrace, trace_files, traces_of, unchanged
+from nborch.view.badge import Badge
+
+__all__ = ["CellTask", "Source"]
+
+#: The parts of a kept cell: the values of names, and what was shown.
+NAMES, SHOWN = "names", "shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a cell task.
+
+    Parameters
+    ----------
+    header
+        The first line, with ``%%task``.
+    body
+        The lines below it, as the user wrote them.
+    """
+
+    name: str
+    header: str
+    body: str
+
+
+class CellTask:
+    """One run of a cell under ``%%task``.
+
+    It is what the lifecycle recalls by (see `nborch.results.Recall`) and calls.
+
+    Parameters
+    ----------
+    shell
+        The IPython shell whose namespace the body runs in.
+    """
+
+    def __init__(self, shell: Any, cache: ResultCache, source: Source) -> None:
+        self._shell = shell
+        self._cache = cache
+        self._source = source
+        self._code = shell.transform_cell(source.body)
+        self.analysis = analyse(self._code)
+        self.reason: str | None = None
+        self.key: str | None = None
+        self._fingerprints: dict[str, str] = {}
+        self._before: dict[str, Any] = {}
+        self._restoring: tuple[Entry, dict[str, Any]] | None = None
+        self._trace: FileTrace | None = None
+        self._recording: Recording | None = None
+        self._last: Any = None
+        self._started = time.perf_counter()
+        if not self.analysis.is_empty:
+            self._find_key()
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's names."""
+        return self._shell.user_ns  # type: ignore[no-any-return]  # untyped shell
+
+    # What the lifecycle asks for.
+
+    def lookup(self) -> Hit | None:
+        """Return the earlier run of this very cell on these very inputs, if any."""
+        entry = self.key and self._cache.lookup(self.key)
+        if not entry:
+            return None
+        meta: Mapping[str, Any] = entry.meta
+        if unchanged(meta["files"]) or not _same_modules(meta["modules"]):
+            return None
+        try:
+            self._execute_prelude(early=True)
+            loaded = entry.load(NAMES)
+        except EntryUnusable:
+            return None
+        except Exception:  # noqa: BLE001  # the cell itself raises it where it belongs
+            return None
+        self._restoring = entry, loaded
+        return Hit(None, {"cache_key": self.key, "saved_seconds": entry.seconds})
+
+    def claim(self, timeout: float) -> AbstractContextManager[bool]:
+        """Become the only one who runs this cell on these inputs."""
+        if self.key is None:
+            return nullcontext(enter_result=True)
+        return self._cache.claim(self.key, timeout)
+
+    def keep(self, _value: Any, seconds: float) -> dict[str, Any]:
+        """Keep what the cell did, if it can be done again without running it."""
+        if self.key is None or self._recording is None or self._trace is None:
+            return {}
+        try:
+            made = self._changes()
+            files = traces_of(self._trace)
+            modules = module_fingerprints(self._local_imports())
+        except (Uncachable, Unfingerprintable) as reason:
+            self.reason = str(reason)
+            return {}
+        meta: dict[str, Any] = {
+            "aliases": made.aliases,
+            "mutated": list(made.mutated),
+            "deleted": list(made.deleted),
+            "last": self._last_name(made),
+            "files": files,
+            "modules": modules,
+        }
+        parts = {NAMES: made.values, SHOWN: self._recording.outputs}
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            entry = self._cache.keep(
+                self.key, parts, meta=meta, seconds=seconds, label=self._source.name
+            )
+        if entry is None:
+            self.reason = _first_sentence(told)
+            return {}
+        return {"cache_key": self.key}
+
+    # What the session asks for.
+
+    def execute(self) -> Any:
+        """Run the body in the user's namespace, recording what it shows and reads."""
+        with self._watching():
+            for code in self._compiled():
+                exec(code, self.namespace)  # noqa: S102  # the user's own cell
+
+    async def execute_async(self) -> Any:
+        """Run a body that awaits."""
+        with self._watching():
+            for code in self._compiled():
+                value = eval(code, self.namespace)  # noqa: S307  # the user's own cell
+                if isinstance(value, Awaitable):
+                    await value
+
+    def restore(self) -> None:
+        """Do and show again what the cell did and showed."""
+        if self._restoring is None:
+            return
+        entry, loaded = self._restoring
+        meta: Mapping[str, Any] = entry.meta
+        made = Changes(
+            aliases=meta["aliases"],
+            mutated=tuple(meta["mutated"]),
+            deleted=tuple(meta["deleted"]),
+        )
+        rebind(self.namespace, loaded, made)
+        self._execute_prelude(early=False)
+        last = meta["last"]
+        result = self.namespace.get(last) if last else None
+        replay(self._shell, entry.load(SHOWN), result)
+
+    def badge(self, *, hit: bool) -> Badge | None:
+        """Return the line that says what came of it; none for an empty cell."""
+        if self.analysis.is_empty:
+            return None
+        seconds = time.perf_counter() - self._started
+        name = self._source.name
+        if hit and self._restoring:
+            saved = self._restoring[0].seconds
+            return Badge(name, "cached", seconds, saved_seconds=saved)
+        if self.reason:
+            return Badge(name, "uncached", seconds, reason=self.reason)
+        return Badge(name, "ran", seconds)
+
+    # How it is done.
+
+    def _find_key(self) -> None:
+        """Set the key, or the reason why there is none."""
+        analysis = self.analysis
+        for phrases in (analysis.dynamic, analysis.effects, analysis.star_imports):
+            if phrases:
+                self.reason = phrases[0]
+                return
+        if analysis.history:
+            name = min(analysis.history)
+            self.reason = f"reads {name!r}, which depends on what ran before"
+            return
+        if analysis.unrestorable:
+            name = analysis.unrestorable[0]
+            self.reason = f"defines {name!r}, which has to be executed"
+            return
+        try:
+            self._fingerprints = self._fingerprint_inputs()
+            libraries = module_fingerprints(self._library_imports())
+        except Unfingerprintable as reason:
+            self.reason = f"reads {reason}"
+            return
+        undefined = {
+            name: "undefined"
+            for name in analysis.reads - self._fingerprints.keys()
+            if name not in self.namespace and name not in _BUILTINS
+        }
+        inputs = {f"name {n}": f for n, f in (self._fingerprints | undefined).items()}
+        inputs |= {f"module {n}": f for n, f in libraries.items()}
+        self.key = cache_key(body=ast_digest(self._code), inputs=inputs)
+
+    def _fingerprint_inputs(self) -> dict[str, str]:
+        found = {}
+        for name, value in inputs_of(self.analysis, self.namespace).items():
+            try:
+                found[name] = fingerprint(value)
+            except Unfingerprintable as error:
+                raise Unfingerprintable(f"{name!r}, which holds {error}") from None
+        return found
+
+    def _library_imports(self) -> list[str]:
+        return [m for m in imported_modules(self._code) if not is_local(m)]
+
+    def _local_imports(self) -> list[str]:
+        return [m for m in imported_modules(self._code) if is_local(m)]
+
+    def _watching(self) -> ExitStack:
+        """Start to record; what is found is kept in this object."""
+        self._before = dict(self.namespace)
+        stack = ExitStack()
+        self._trace = stack.enter_context(trace_files(self._cache.folder.parent))
+        self._recording = stack.enter_context(record(self._shell))
+        return stack
+
+    def _changes(self) -> Changes:
+        if self._recording is not None and self._recording.live:
+            raise Uncachable("shows a widget, which lives in the kernel")
+        return changes(self.analysis, self._before, self.namespace, self._fingerprints)
+
+    def _last_name(self, made: Changes) -> str | None:
+        """Return a name of the value that was shown last, so that ``_`` gets it."""
+        shown = self.namespace.get("_")
+        names = (*made.values, *made.aliases)
+        return next((n for n in names if self.namespace[n] is shown), None)
+
+    def _compiled(self) -> list[Any]:
+        """Return the body as code objects; an expression at the end is displayed."""
+        tree = self._shell.transform_ast(self._parsed())
+        mode = self._shell.ast_node_interactivity
+        quiet = self._shell.displayhook.semicolon_at_end_of_expression(self._code)
+        shown = _shown_nodes(tree.body, mode) if not quiet else set()
+        name = self._file_name()
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if self.analysis.is_async else 0
+        compiler = self._shell.compile
+        codes = []
+        with compiler.extra_flags(flags):
+            for node in _grouped(tree.body, shown):
+                kind = "single" if isinstance(node, ast.Interactive) else "exec"
+                codes.append(compiler(node, name, kind))
+        return codes
+
+    def _parsed(self) -> ast.Module:
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        # The header stands above: the lines count as in the editor.
+        tree = compile("\n" + self._code, self._file_name(), "exec", flags)
+        assert isinstance(tree, ast.Module)  # noqa: S101  # for the type checker
+        return tree
+
+    def _file_name(self) -> str:
+        """Return the name under which tracebacks and inspect find the cell's text."""
+        text = f"# {self._source.header}\n{self._code}"
+        raw = f"{self._source.header}\n{self._source.body}"
+        shell = self._shell
+        number = shell.execution_count
+        return shell.compile.cache(text, number, raw)  # type: ignore[no-any-return]
+
+    def _execute_prelude(self, *, early: bool) -> None:
+        """Run the imports and definitions of the cell.
+
+        The early ones need nothing that the cell computes, and may be needed to load
+        what it computed: the class of a stored instance.
+        """
+        computed = self.analysis.writes | self.analysis.maybe_writes
+        computed -= self.analysis.prelude_names
+        statements = [
+            statement
+            for statement in self.analysis.prelude
+            if (not _names_in(statement) & computed) is early
+        ]
+        if statements:
+            tree = ast.Module(statements, type_ignores=[])
+            ast.increment_lineno(tree, 1)
+            exec(compile(tree, self._file_name(), "exec"), self.namespace)  # noqa: S102
+            ast.increment_lineno(tree, -1)
+
+
+_BUILTINS = frozenset(dir(__import__("builtins")))
+
+
+def _names_in(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+
+
+def _same_modules(known: Mapping[str, str]) -> bool:
+    try:
+        return module_fingerprints(known) == dict(known)
+    except (Unfingerprintable, ImportError):
+        return False
+
+
+def _first_sentence(told: list[warnings.WarningMessage]) -> str:
+    messages = [str(w.message) for w in told if issubclass(w.category, CacheWarning)]
+    return messages[0] if messages else "could not be kept"
+
+
+def _shown_nodes(body: list[ast.stmt], mode: str) -> set[ast.stmt]:
+    """Return the statements whose value is displayed in IPython's given mode."""
+    expressions = [node for node in body if isinstance(node, ast.Expr)]
+    if mode == "all":
+        return set(expressions)
+    if mode == "none" or not body:
+        return set()
+    if mode == "last_expr_or_assign" and isinstance(body[-1], ast.Assign):
+        target = body[-1].targets[0]
+        if isinstance(target, ast.Name):
+            shown = ast.Expr(ast.Name(target.id, ast.Load()))
+            body.append(ast.fix_missing_locations(ast.copy_location(shown, body[-1])))
+    return {body[-1]} & {n for n in body if isinstance(n, ast.Expr)}
+
+
+def _grouped(
+    body: list[ast.stmt], shown: set[ast.stmt]
+) -> list[ast.Module | ast.Interactive]:
+    """Return the statements in as few pieces as displaying some of them allows."""
+    groups: list[ast.Module | ast.Interactive] = []
+    for node in body:
+        if node in shown:
+            groups.append(ast.Interactive([node]))
+        elif groups and isinstance(groups[-1], ast.Module):
+            groups[-1].body.append(node)
+        else:
+            groups.append(ast.Module([node], type_ignores=[]))
+    return groups

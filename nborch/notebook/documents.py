@@ -1,0 +1,170 @@
+"""A notebook's file while it runs: valid at every moment, cheap to keep current."""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+__all__ = ["Document", "is_local"]
+
+# A save may take a twentieth of the time at most, and nobody reads faster than this.
+_LEAST_SECONDS = 0.5
+_COST_FACTOR = 20
+
+_CELLS_START, _CELLS_END = '\n "cells": [', "\n ]"
+_NO_CELLS = '\n "cells": []'
+
+
+class Document:
+    """The output notebook, saved while it grows.
+
+    >>> document = Document(nb, "out/report.ipynb")      # doctest: +SKIP
+    >>> document.touch(3)                                # doctest: +SKIP
+    >>> document.save()                                  # doctest: +SKIP
+    True
+
+    The file has the bytes that nbformat would write. A reader finds the version before
+    or the version after, never half of one: a new file takes the place of the old.
+    Only the cells that changed are encoded again, so that saving after each of N cells
+    does not take the time of N notebooks each.
+
+    Parameters
+    ----------
+    nb
+        A notebook of format 4. Say with `touch` which of its cells have changed;
+        cells that were put in, taken out or replaced are noticed.
+    path
+        Where to write. Nothing is written to an address (``s3://...``), to standard
+        output (``-``) or to None: papermill writes there when the run has ended.
+    clock
+        Tells the seconds that the throttle counts.
+    """
+
+    def __init__(
+        self,
+        nb: Any,
+        path: str | os.PathLike[str] | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.nb = nb
+        # NB. Made absolute now: papermill changes the current folder during a run.
+        self.path = Path(path).absolute() if is_local(path) and path else None
+        self._clock = clock
+        self._fragments: list[tuple[Any, str]] = []
+        self._last: float | None = None
+        self._cost = 0.0
+        #: What kept the latest save from succeeding, if it was not forced.
+        self.trouble: OSError | None = None
+
+    def touch(self, index: int) -> None:
+        """Note that a cell has changed."""
+        if index < len(self._fragments):
+            self._fragments[index] = (None, "")
+
+    def touch_all(self) -> None:
+        """Note that every cell may have changed."""
+        self._fragments.clear()
+
+    def text(self) -> str:
+        """Return the notebook as JSON, exactly as nbformat writes it to a file."""
+        cells = self.nb.cells
+        if len(self._fragments) > len(cells):
+            del self._fragments[len(cells) :]
+        for index, cell in enumerate(cells):
+            if index == len(self._fragments):
+                self._fragments.append((cell, _encode_cell(cell)))
+            elif self._fragments[index][0] is not cell:
+                self._fragments[index] = (cell, _encode_cell(cell))
+        frame = _encode(self.nb, [])
+        if cells:
+            body = ",".join(fragment for _, fragment in self._fragments)
+            frame = frame.replace(_NO_CELLS, f"{_CELLS_START}{body}{_CELLS_END}", 1)
+        return frame + "\n"
+
+    def save(self, *, force: bool = False) -> bool:
+        """Write the file if it is time to; return whether it was written.
+
+        Parameters
+        ----------
+        force
+            Write now, and to the disk itself. An error is raised then; otherwise it
+            is kept in `trouble` and the next save tries again.
+        """
+        if self.path is None:
+            return False
+        now = self._clock()
+        if not force and self._last is not None:
+            rest = max(_LEAST_SECONDS, _COST_FACTOR * self._cost)
+            if now - self._last < rest:
+                return False
+        try:
+            _replace_file(self.path, self.text().encode(), durable=force)
+        except OSError as error:
+            if force:
+                error.add_note(f"The previous version of '{self.path}' is untouched.")
+                raise
+            self.trouble = error
+            return False
+        finally:
+            self._last = self._clock()
+            self._cost = self._last - now
+        self.trouble = None
+        return True
+
+
+def is_local(path: str | os.PathLike[str] | None) -> bool:
+    """Return whether a path is a file of this machine that can be replaced.
+
+    >>> [is_local(path) for path in ("out.ipynb", "s3://bucket/out.ipynb", "-", None)]
+    [True, False, False, False]
+    """
+    if path is None or str(path) == "-" or "://" in str(path):
+        return False
+    # A device or a pipe (/dev/stdout) must be written to, not replaced.
+    with suppress(OSError):
+        mode = Path(path).stat().st_mode
+        return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return True
+
+
+def _encode(nb: Any, cells: list[Any]) -> str:
+    """Return the notebook with these cells in nbformat's layout."""
+    from nbformat import NotebookNode
+    from nbformat.v4 import nbjson
+
+    text: str = nbjson.writes(NotebookNode({**nb, "cells": cells}))
+    return text
+
+
+def _encode_cell(cell: Any) -> str:
+    """Return one cell as it stands in the list of cells, from its line break on."""
+    frame = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    text = _encode(frame, [cell])
+    # No string of JSON holds a line break, so these lines are the frame's own.
+    start = text.index(_CELLS_START) + len(_CELLS_START)
+    return text[start : text.rindex(_CELLS_END)]
+
+
+def _replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+    # A link keeps pointing to the file, which gets the new content.
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    # NB. Opened by hand: a file of tempfile's could be read by its owner alone.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            with suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

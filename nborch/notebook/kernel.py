@@ -1,0 +1,64 @@
+"""What nborch changes inside a kernel that it started itself.
+
+The runner loads this module as an IPython extension. It adds no names and no magics:
+``%load_ext nborch`` in the notebook does the same as everywhere else.
+"""
+
+import faulthandler
+import sys
+from typing import Any
+
+__all__ = ["load_ipython_extension", "request_metadata", "unload_ipython_extension"]
+
+
+def request_metadata() -> dict[str, Any]:
+    """Return what the runner sent along with the running cell, empty outside a run.
+
+    >>> request_metadata()
+    {}
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return {}
+    sent = (kernel.get_parent("shell") or {}).get("metadata", {}).get("nborch")
+    return dict(sent) if isinstance(sent, dict) else {}
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Let the kernel keep outputs until they are read, and leave word of a crash."""
+    if getattr(shell, "kernel", None) is not None:
+        _tell_of_crashes()
+        _lift_output_limit()
+        shell.events.register("pre_execute", _lift_output_limit)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Stop looking after the kernel's output limit."""
+    if getattr(shell, "kernel", None) is not None:
+        shell.events.unregister("pre_execute", _lift_output_limit)
+
+
+def _tell_of_crashes() -> None:
+    # The runner shows the stack that compiled code left behind when it crashed.
+    # NB. The kernel reads its own error stream, and cannot when it has crashed: the
+    # stack must go where that stream went at first.
+    stream = getattr(sys.stderr, "_original_stdstream_copy", None) or sys.__stderr__
+    if stream is not None and not faulthandler.is_enabled():
+        faulthandler.enable(file=stream, all_threads=False)
+
+
+def _lift_output_limit() -> None:
+    # A publishing socket drops messages above its high-water mark, silently: 30,000
+    # flushed prints lost up to a fifth of their lines.
+    # NB. The mark is copied into a connection when the client connects, with the value
+    # of the time of binding, and setting it changes the connections there are. The
+    # client may connect after this extension is loaded: hence once more per cell.
+    import zmq
+    from IPython import get_ipython
+
+    iopub = getattr(getattr(get_ipython(), "kernel", None), "iopub_thread", None)
+    if iopub is not None:
+        # NB. A socket belongs to one thread: the one that publishes.
+        iopub.schedule(lambda: iopub.socket.setsockopt(zmq.SNDHWM, 0))

@@ -1,0 +1,166 @@
+"""What a cell did to the namespace, found by comparing before and after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FunctionType, ModuleType
+from typing import Any
+
+from nborch.cache.fingerprints import fingerprint
+from nborch.exceptions import Unfingerprintable
+from nborch.notebook.analysis import CellAnalysis
+
+__all__ = ["Changes", "Uncachable", "changes", "is_shells", "rebind"]
+
+#: Names that IPython keeps for its own history.
+_OURS = frozenset({"_", "__", "___", "In", "Out", "_ih", "_oh", "_dh", "_exit_code"})
+#: Names that IPython puts into every namespace.
+_SHELLS = frozenset({"get_ipython", "exit", "quit", "open", "display"})
+
+
+class Uncachable(Exception):  # it is a reason, not an error
+    """Why a cell cannot be restored later: a phrase for its badge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The effect of a cell on the namespace.
+
+    Parameters
+    ----------
+    values
+        What is to be stored, by name.
+    aliases
+        Names that were bound to the very object of an input: ``{"y": "x"}``.
+    mutated
+        Those among the values that are inputs changed in place.
+    deleted
+        Names that are gone.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    mutated: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+
+def is_shells(name: str) -> bool:
+    """Tell whether IPython itself binds the name, at any time."""
+    return name in _OURS or (name[:1] == "_" and name[1:].lstrip("i").isdigit())
+
+
+def inputs_of(analysis: CellAnalysis, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that the cell may read, by name."""
+    return {
+        name: namespace[name]
+        for name in analysis.reads
+        if name in namespace and not (name in _SHELLS and _of_shell(namespace[name]))
+    }
+
+
+def _of_shell(value: Any) -> bool:
+    return (getattr(value, "__module__", None) or "").startswith(("IPython", "_io"))
+
+
+def changes(
+    analysis: CellAnalysis,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    fingerprints: Mapping[str, str],
+) -> Changes:
+    """Return what the cell did to the namespace, as far as it can be done again.
+
+    Parameters
+    ----------
+    before
+        The namespace as it was, with the same objects.
+    fingerprints
+        Of the inputs, before the cell ran.
+
+    Raises
+    ------
+    Uncachable
+        The effect cannot be repeated without running the cell.
+    """
+    inputs = {name: before[name] for name in fingerprints if name in before}
+    mutated = _mutated(inputs, fingerprints)
+    by_identity = {id(value): name for name, value in inputs.items()}
+    values: dict[str, Any] = {name: inputs[name] for name in mutated}
+    aliases = {}
+    for name in _bound(analysis, before, after):
+        value = after[name]
+        if name in analysis.prelude_names:
+            continue
+        if isinstance(value, FunctionType | type | ModuleType):
+            kind = type(value).__name__
+            raise Uncachable(f"makes the {kind} {name!r}, which has to be executed")
+        source = by_identity.get(id(value))
+        if source is not None and source not in mutated and not _is_atom(value):
+            aliases[name] = source
+        else:
+            values[name] = value
+    gone = tuple(n for n in before if n not in after and not is_shells(n))
+    return Changes(values, aliases, tuple(mutated), gone)
+
+
+def _bound(
+    analysis: CellAnalysis, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[str]:
+    """Return the names that the cell bound, as seen and as proven."""
+    nothing = object()
+    seen = {
+        name
+        for name, value in after.items()
+        if before.get(name, nothing) is not value and not is_shells(name)
+    }
+    return sorted(seen | {name for name in analysis.writes if name in after})
+
+
+def _mutated(inputs: Mapping[str, Any], fingerprints: Mapping[str, str]) -> list[str]:
+    """Return the inputs whose content the cell changed."""
+    mutated = []
+    for name, value in sorted(inputs.items()):
+        if _is_atom(value):
+            continue
+        try:
+            same = fingerprint(value) == fingerprints[name]
+        except Unfingerprintable as error:
+            raise Uncachable(f"leaves {name!r} with {error}") from None
+        if same:
+            continue
+        if isinstance(value, FunctionType | type | ModuleType):
+            raise Uncachable(f"changes what {name!r} refers to")
+        mutated.append(name)
+    return mutated
+
+
+def _is_atom(value: Any) -> bool:
+    return value is None or isinstance(
+        value, bool | int | float | complex | str | bytes
+    )
+
+
+def rebind(
+    namespace: dict[str, Any],
+    loaded: Mapping[str, Any],
+    made: Changes,
+) -> None:
+    """Do to the namespace what the cell did.
+
+    Parameters
+    ----------
+    loaded
+        The stored values by name.
+    made
+        What else there is to do; its values are not used.
+    """
+    # Every name of an object that was changed in place sees the change.
+    changed = {id(namespace[n]): loaded[n] for n in made.mutated if n in namespace}
+    if changed:
+        for name, value in list(namespace.items()):
+            if id(value) in changed and not is_shells(name):
+                namespace[name] = changed[id(value)]
+    targets = {name: namespace[source] for name, source in made.aliases.items()}
+    namespace.update(loaded)
+    namespace.update(targets)
+    for name in made.deleted:
+        namespace.pop(name, None)

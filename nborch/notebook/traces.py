@@ -1,0 +1,197 @@
+"""Which files a cell read, so that a changed file is noticed without being declared.
+
+Python tells every opening of a file to audit hooks (PEP 578). What a cell opened is
+kept with its result and compared before the result is reused.
+"""
+
+import os
+import site
+import stat
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nborch.notebook.namespace import Uncachable
+
+__all__ = ["FileTrace", "trace_files", "traces_of", "unchanged"]
+
+#: A file changed less than this many nanoseconds before it was looked at may change
+#: again without its time changing.
+RACY = 2_000_000_000
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+class FileTrace:
+    """The files and folders that were read, and those that were written."""
+
+    def __init__(self, own: Path) -> None:
+        self._own = str(own) + os.sep
+        self.read: set[str] = set()
+        self.written: set[str] = set()
+        self.started = time.time_ns()
+
+    def note(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take an audit event."""
+        path = args[0] if args else None
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        if isinstance(path, os.PathLike):
+            path = os.fspath(path)
+        if not isinstance(path, str) or path == ":memory:":
+            return
+        if os.path.abspath(path).startswith(self._own):  # noqa: PTH100
+            return
+        path = _portable(path)
+        writes = event == "open" and _writes(args[1], args[2])
+        if writes and path not in self.read:
+            self.written.add(path)
+        elif path not in self.written and not _is_environment(path):
+            self.read.add(path)
+
+
+def _portable(path: str) -> str:
+    """Return the path as it is meant from any folder that the notebook may lie in.
+
+    The same notebook beside other data must not find the first one's files.
+    """
+    here = os.getcwd() + os.sep  # noqa: PTH109  # called for each opening
+    return path.removeprefix(here)
+
+
+def _writes(mode: Any, flags: Any) -> bool:
+    if isinstance(mode, str):
+        return any(letter in mode for letter in "wax")
+    return isinstance(flags, int) and bool(flags & (_WRITING ^ os.O_RDWR))
+
+
+@cache
+def _environment() -> tuple[str, ...]:
+    """Return the folders of what the versions of packages and system stand for."""
+    home = Path.home()
+    folders = [
+        *(Path(prefix) for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix}),
+        *(Path(each) for each in site.getsitepackages()),
+        Path(site.getusersitepackages()),
+        Path(sysconfig.get_paths()["stdlib"]),
+        *(home / name for name in (".cache", ".config", ".ipython", ".jupyter")),
+        *(home / name for name in (".matplotlib", ".local", "Library")),
+        *(Path(name) for name in ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib")),
+    ]
+    return tuple(str(folder) + os.sep for folder in folders)
+
+
+def _is_environment(path: str) -> bool:
+    path = os.path.abspath(path)  # noqa: PTH100  # called for each opening
+    return path.startswith(_environment()) or path.endswith((".py", ".pyc", ".so"))
+
+
+_tracing: list[FileTrace] = []
+_EVENTS = frozenset({"open", "sqlite3.connect", "os.listdir", "os.scandir"})
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    if _tracing and event in _EVENTS:
+        for trace in _tracing:
+            trace.note(event, args)
+
+
+@cache
+def _install() -> None:
+    """Add the hook, once: an audit hook stays for the life of the process."""
+    sys.addaudithook(_hook)
+
+
+@contextmanager
+def trace_files(own: Path) -> Iterator[FileTrace]:
+    """Note which files are read while the block runs, in any thread.
+
+    Parameters
+    ----------
+    own
+        The folder of nborch's own files, which are of no interest.
+    """
+    _install()
+    trace = FileTrace(own)
+    _tracing.append(trace)
+    try:
+        yield trace
+    finally:
+        _tracing.remove(trace)
+
+
+def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
+    """Return what tells each file that was read from what it may become.
+
+    Raises
+    ------
+    Uncachable
+        A file changed while it was read: nobody knows what was read.
+    """
+    traces = []
+    for path in sorted(trace.read):
+        try:
+            facts = _facts(path)
+        except OSError:
+            # Opened in vain, or a pipe, or gone: its absence is part of the result.
+            facts = {"path": path, "digest": None}
+        if facts.get("changed", 0) >= trace.started:
+            raise Uncachable(f"reads {path!r}, which changed meanwhile")
+        traces.append(facts)
+    return traces
+
+
+def unchanged(traces: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the path of the first file that is not as it was, or None."""
+    for trace in traces:
+        if not _same(trace):
+            return str(trace["path"])
+    return None
+
+
+def _same(trace: Mapping[str, Any]) -> bool:
+    path = trace["path"]
+    try:
+        status = os.stat(path)  # noqa: PTH116  # one call per file and lookup
+        if _stamp(status) == trace.get("stamp") and not trace["racy"]:
+            return True
+        return bool(_digest(path, status) == trace["digest"])
+    except OSError:
+        return trace["digest"] is None
+
+
+def _facts(path: str) -> dict[str, Any]:
+    status = os.stat(path)  # noqa: PTH116
+    is_file = stat.S_ISREG(status.st_mode)
+    return {
+        "path": path,
+        "stamp": _stamp(status),
+        "racy": not is_file or time.time_ns() - status.st_mtime_ns < RACY,
+        "changed": status.st_mtime_ns if is_file else 0,
+        "digest": _digest(path, status),
+    }
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _digest(path: str, status: os.stat_result) -> str:
+    """Return the digest of a file's content or of a folder's names."""
+    from xxhash import xxh3_128
+
+    hasher = xxh3_128()
+    if stat.S_ISDIR(status.st_mode):
+        hasher.update("\0".join(sorted(os.listdir(path))).encode())  # noqa: PTH208
+        return hasher.hexdigest()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path!r} is no file")
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()

@@ -1,0 +1,217 @@
+"""What both drivers do for a command, short of waiting for the user's code."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, assert_never
+
+from nborch.context import RunContext, current_run
+from nborch.events import run_created, state_entered
+from nborch.lifecycle import (
+    Acquire,
+    Call,
+    Command,
+    Enter,
+    Hit,
+    Keep,
+    Lookup,
+    Raised,
+    Returned,
+    Sleep,
+    Steps,
+)
+from nborch.logs import run_logger
+from nborch.results import Recall
+from nborch.specs import Hook
+from nborch.states import (
+    Crashed,
+    State,
+    StateType,
+    check_transition,
+)
+
+__all__ = ["Performer", "act", "raised"]
+
+#: Seconds between two tries to become the one who computes a result.
+TURN = 0.05
+
+_HOOK_OF = {
+    StateType.RUNNING: "on_running",
+    StateType.COMPLETED: "on_completion",
+    StateType.FAILED: "on_failure",
+    StateType.CRASHED: "on_crashed",
+    StateType.CANCELLED: "on_cancellation",
+}
+
+
+Sleeper = Callable[[float], Awaitable[None]]
+Caller = Callable[[], Awaitable[Returned | Raised]]
+
+
+async def act(
+    steps: Steps, performer: "Performer", call: Caller, sleep: Sleeper
+) -> State:
+    """Perform the steps of a run; return its final state.
+
+    Both drivers run this one coroutine. The blocking one gives it a `call` and a
+    `sleep` that never wait for an event loop.
+    """
+    performer.start()
+    token = current_run.set(performer.context)
+    answer: Any = None
+    try:
+        while True:
+            answer = await _perform(steps.send(answer), performer, call, sleep)
+    except StopIteration:
+        return performer.finish()
+    except BaseException as error:
+        performer.abort(steps, error)
+        raise
+    finally:
+        current_run.reset(token)
+
+
+async def _perform(
+    command: Command, performer: "Performer", call: Caller, sleep: Sleeper
+) -> Any:
+    """Do what the command asks for; return the answer to it."""
+    if isinstance(command, Enter):
+        return performer.enter(command.state, command.attempt)
+    if isinstance(command, Call):
+        return await call()
+    if isinstance(command, Lookup):
+        return performer.lookup()
+    if isinstance(command, Acquire):
+        return await performer.acquire(sleep)
+    if isinstance(command, Keep):
+        return performer.keep(command.value, command.seconds)
+    if isinstance(command, Sleep):
+        return await sleep(command.seconds)
+    assert_never(command)
+
+
+def raised(error: BaseException) -> Raised:
+    """Return the answer for an attempt that raised, with the user's frames only."""
+    return Raised(error.with_traceback(users_traceback(error.__traceback__)))
+
+
+def users_traceback(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback from the first frame on that is not nborch's own."""
+    start = traceback
+    while start is not None:
+        if not start.tb_frame.f_globals.get("__name__", "").startswith("nborch."):
+            return start
+        start = start.tb_next
+    return traceback
+
+
+class Performer:
+    """Perform the commands of one run's lifecycle.
+
+    Parameters
+    ----------
+    recall
+        How earlier results are found, if the spec reuses any.
+    """
+
+    def __init__(self, context: RunContext, recall: Recall | None = None) -> None:
+        self.context = context
+        self.recall = recall
+        self._claims = ExitStack()
+
+    def start(self) -> None:
+        """Record that the run was made."""
+        self.context.record(run_created(self.context.run))
+
+    def enter(self, state: State, attempt: int) -> None:
+        """Bring the run into `state`: check, record, tell, call the hooks."""
+        context = self.context
+        check_transition(context.state, state)
+        state = state.stamped(datetime.now(UTC))
+        context.state, context.attempt = state, attempt
+        context.record(state_entered(context.run.id, state, attempt))
+        self._tell(state)
+        hooks = context.spec.hooks
+        if hooks and (called := hooks.get(_HOOK_OF.get(state.type, ""))):
+            # What a hook has seen is on disk.
+            context.home.recorder.flush()
+            for hook in called:
+                self._call_hook(hook, state)
+
+    def lookup(self) -> Hit | None:
+        """Return an earlier result, if there is one."""
+        return self.recall.lookup() if self.recall else None
+
+    async def acquire(self, sleep: Sleeper) -> Hit | None:
+        """Wait until this run is the one who computes the result.
+
+        Returns the result if another run kept it meanwhile.
+        """
+        recall = self.recall
+        if recall is None or recall.key is None or recall.key in self.context.held:
+            # NB. A run above already computes this very key: waiting for it here
+            # would be waiting for oneself.
+            return None
+        waited = False
+        while not self._claims.enter_context(recall.claim(0)):
+            self._claims.close()
+            waited = True
+            await sleep(TURN)
+        self.context.held |= {recall.key}
+        refreshes = self.context.spec.refreshes
+        return recall.lookup() if waited and not refreshes else None
+
+    def keep(self, value: Any, seconds: float) -> dict[str, Any]:
+        """Keep the value for later runs; return facts for the state."""
+        return self.recall.keep(value, seconds) if self.recall else {}
+
+    def finish(self) -> State:
+        """Let others compute the result; return the final state."""
+        self._claims.close()
+        state = self.context.state
+        if state is None:
+            raise AssertionError("The run ended before it began.")
+        return state
+
+    def abort(self, steps: Steps, error: BaseException) -> None:
+        """End the run as Crashed: something other than the user's code raised."""
+        steps.close()
+        self._claims.close()
+        state = self.context.state
+        if state is None or not state.is_final():
+            message = f"Execution was aborted by {type(error).__name__}."
+            self.enter(Crashed(message=message, data=error), self.context.attempt)
+
+    def _tell(self, state: State) -> None:
+        """Print the line for a state that people care about."""
+        if self.context.spec.quiet:
+            return
+        if state.is_final():
+            level = logging.INFO if state.is_completed() else logging.ERROR
+            run_logger(self.context).log(level, "Finished in state %s", state)
+        elif "retry_in_seconds" in state.details:
+            delay = state.details["retry_in_seconds"]
+            run_logger(self.context).info("Retrying in %s seconds...", delay)
+
+    def _call_hook(self, hook: Hook, state: State) -> None:
+        """Call a hook; what it raises is logged and changes nothing."""
+        try:
+            hook(self.context.owner, _HookRun(self.context, state), state)
+        except Exception:  # noqa: BLE001  # logged, with its traceback
+            run_logger(self.context).exception(
+                "Hook %r raised", getattr(hook, "__name__", hook)
+            )
+
+
+class _HookRun:
+    """A run as hooks see it: its facts, and the state it has entered."""
+
+    def __init__(self, context: RunContext, state: State) -> None:
+        self.run = context.run
+        self.state = state
+        self.run_count = context.attempt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.run, name)

@@ -1,0 +1,172 @@
+"""The recorder: takes events at once, brings them to the store in groups."""
+
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+from nborch.events import Event
+from nborch.exceptions import NborchWarning, StoreError
+from nborch.store.base import RunStore
+
+__all__ = ["Recorder"]
+
+#: Seconds that an event may wait for others to be written with.
+GROUPING = 0.02
+#: Seconds between tries while the store cannot be written.
+RETRY = 1.0
+#: Events that are held while the store cannot be written.
+MOST_HELD = 200_000
+
+
+class Recorder:
+    """Write events to the store from a thread of its own, many in a transaction.
+
+    `record` costs a microsecond and never fails: a fault of the store reaches the
+    user as one warning, and the events are kept and tried again.
+
+    Parameters
+    ----------
+    store
+        Where the events go.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+        self._reset()
+        _recorders.add(self)
+
+    def _reset(self) -> None:
+        """Start empty: in a new recorder, and in the child of a fork."""
+        self._waiting: list[Event] = []
+        self._recorded = 0
+        self._written = 0
+        self._dropped = 0
+        self._urgent = False
+        self._closing = False
+        self._fault: StoreError | None = None
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._listeners: tuple[Callable[[Event], object], ...] = ()
+
+    def record(self, event: Event) -> None:
+        """Take an event; it is on disk a few hundredths of a second later."""
+        for listener in self._listeners:
+            listener(event)
+        with self._changed:
+            if len(self._waiting) >= MOST_HELD:
+                self._dropped += 1
+                return
+            self._waiting.append(event)
+            self._recorded += 1
+            if self._thread is None:
+                self._start()
+            elif len(self._waiting) == 1:
+                self._changed.notify_all()
+
+    def flush(self, timeout: float = 60.0) -> bool:
+        """Wait until all that was recorded is on disk; tell whether it is."""
+        with self._changed:
+            goal = self._recorded
+            if self._written >= goal:
+                return True
+            self._urgent = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._written >= goal or self._fault is not None, timeout
+            )
+            return self._written >= goal
+
+    def subscribe(self, listener: Callable[[Event], object]) -> None:
+        """Call `listener` with every event, in the thread that records it."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Callable[[Event], object]) -> None:
+        """Stop calling `listener`."""
+        self._listeners = tuple(each for each in self._listeners if each != listener)
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _start(self) -> None:
+        self._closing = False
+        self._thread = threading.Thread(
+            target=self._write_on, name="nborch-recorder", daemon=True
+        )
+        self._thread.start()
+
+    def _write_on(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._urgent:
+                    # Gather what comes in the next moment; a flush cuts it short.
+                    self._changed.wait_for(
+                        lambda: self._urgent or self._closing, GROUPING
+                    )
+                events, self._waiting = self._waiting, []
+                self._urgent = False
+                if not events:
+                    self._thread = None
+                    return
+            if not self._write(events):
+                return
+
+    def _write(self, events: list[Event]) -> bool:
+        """Write a group, trying until it succeeds; False if closed before."""
+        while True:
+            try:
+                self.store.append(events)
+            except StoreError as error:
+                if not self._wait_after(error, len(events)):
+                    return False
+            else:
+                with self._changed:
+                    self._written += len(events)
+                    self._fault = None
+                    self._changed.notify_all()
+                return True
+
+    def _wait_after(self, error: StoreError, count: int) -> bool:
+        """Tell of the fault once and wait; False if there is no more time."""
+        first = self._fault is None
+        with self._changed:
+            self._fault = error
+            self._changed.notify_all()
+        if first:
+            _warn(f"{error} Runs go on and are recorded as soon as it can be used.")
+        deadline = time.monotonic() + RETRY
+        while time.monotonic() < deadline and not self._closing:
+            time.sleep(0.05)
+        if self._closing:
+            lost = count + len(self._waiting) + self._dropped
+            _warn(f"{lost} events could not be written to the run store: {error}")
+            with self._changed:
+                self._thread = None
+        return not self._closing
+
+
+def _warn(message: str) -> None:
+    # NB. Where warnings are errors, raising here would end the writer thread.
+    with suppress(NborchWarning):
+        warnings.warn(message, NborchWarning, stacklevel=2)
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _reset_in_child() -> None:
+    for recorder in _recorders:
+        recorder._reset()  # noqa: SLF001  # its own module
+
+
+os.register_at_fork(after_in_child=_reset_in_child)

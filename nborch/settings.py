@@ -1,0 +1,106 @@
+"""Where nborch keeps its things and how loud it is.
+
+Each setting is taken from the first place that names it: an ``NBORCH_*``
+environment variable, ``[tool.nborch]`` in the nearest ``pyproject.toml``, the
+default.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nborch.exceptions import InvalidDeclaration, did_you_mean
+
+__all__ = ["Settings", "load_settings"]
+
+FOLDER = ".nborch"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+NAMES = ("home", "log_level")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force.
+
+    Parameters
+    ----------
+    home
+        Folder of the database, the results and the locks.
+    secret_file
+        Signs the kept results. It lies in the home only if the user named that
+        himself: a ``.nborch/`` that came with somebody's project must not bring the
+        key that makes its results trusted.
+    log_level
+        The least level that is printed: one of `LEVELS`.
+    """
+
+    home: Path
+    secret_file: Path
+    log_level: str = "INFO"
+
+
+def load_settings(
+    start: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings for work that happens in the folder `start`.
+
+    >>> load_settings(environ={"NBORCH_HOME": "/srv/nborch"}).home
+    PosixPath('/srv/nborch')
+
+    Parameters
+    ----------
+    start
+        Where the search for ``.nborch/`` and ``pyproject.toml`` begins, upwards;
+        the current folder if not given.
+    """
+    start = Path(start or Path.cwd()).absolute()
+    declared = _project_table(start)
+    level = environ.get("NBORCH_LOG_LEVEL") or declared.get("log_level") or "INFO"
+    if level.upper() not in LEVELS:
+        raise InvalidDeclaration(
+            f"Log level {level!r} does not exist. Choose one of {', '.join(LEVELS)}."
+            f"{did_you_mean(level.upper(), LEVELS)}"
+        )
+    if named := environ.get("NBORCH_HOME"):
+        own = home = Path(named).expanduser().absolute()
+    else:
+        own = _users_folder()
+        home = _nearest(start, FOLDER, Path.is_dir) or Path(declared.get("home", own))
+    return Settings(home, own / "secret.key", level.upper())
+
+
+def _users_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("nborch", appauthor=False))
+
+
+def _nearest(
+    start: Path, name: str, exists: Callable[[Path], bool] = Path.is_file
+) -> Path | None:
+    """Return the first `name` in `start` or in a folder above it."""
+    folders = (start, *start.parents)
+    return next((f / name for f in folders if exists(f / name)), None)
+
+
+def _project_table(start: Path) -> dict[str, str]:
+    """Return ``[tool.nborch]`` of the nearest pyproject.toml, checked."""
+    path = _nearest(start, "pyproject.toml")
+    if path is None or b"[tool.nborch" not in path.read_bytes():
+        return {}
+
+    import tomllib
+
+    table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("nborch", {})
+    values = {name: value for name, value in table.items() if isinstance(value, str)}
+    for name in values:
+        if name not in NAMES:
+            raise InvalidDeclaration(
+                f"[tool.nborch] in {path} has an unknown setting {name!r}."
+                f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
+            )
+    if "home" in values:
+        # A relative home is meant from the file that says it.
+        values["home"] = str(path.parent / Path(values["home"]).expanduser())
+    return values

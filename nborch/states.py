@@ -1,0 +1,330 @@
+"""The states a run passes through, and which state may follow which.
+
+>>> Completed(message="all rows kept")
+Completed('all rows kept')
+>>> Cached().is_completed()
+True
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+from nborch.exceptions import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    InvalidTransition,
+    UnfinishedRun,
+)
+
+__all__ = [
+    "TRANSITIONS",
+    "AwaitingRetry",
+    "Cached",
+    "Cancelled",
+    "Cancelling",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "NotReady",
+    "Paused",
+    "Pending",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "State",
+    "StateType",
+    "TimedOut",
+    "allowed_before",
+    "check_transition",
+]
+
+
+class StateType(StrEnum):
+    """What kind of state it is; rules speak of types, people of names."""
+
+    #: Waits for a time to come.
+    SCHEDULED = "SCHEDULED"
+    #: Is about to run, or waits for what it needs.
+    PENDING = "PENDING"
+    #: The user's code is being executed.
+    RUNNING = "RUNNING"
+    #: Ended well.
+    COMPLETED = "COMPLETED"
+    #: Ended by an exception of the user's code.
+    FAILED = "FAILED"
+    #: Ended because somebody asked for it.
+    CANCELLED = "CANCELLED"
+    #: Ended because its process, kernel or machine did.
+    CRASHED = "CRASHED"
+    #: Stopped for a while.
+    PAUSED = "PAUSED"
+    #: Has been asked to end.
+    CANCELLING = "CANCELLING"
+
+
+T = StateType
+FINAL = frozenset({T.COMPLETED, T.FAILED, T.CANCELLED, T.CRASHED})
+_ENDS = frozenset({T.FAILED, T.CANCELLED, T.CRASHED, T.CANCELLING})
+
+#: Which state types may follow each; ``None`` stands for a run just made.
+TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = MappingProxyType(
+    {
+        None: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING}),
+        T.SCHEDULED: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED}) | _ENDS,
+        T.PENDING: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED, T.COMPLETED})
+        | _ENDS,
+        T.RUNNING: frozenset({T.SCHEDULED, T.RUNNING, T.PAUSED, T.COMPLETED}) | _ENDS,
+        T.PAUSED: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED}) | _ENDS,
+        T.CANCELLING: frozenset({T.CANCELLED, T.COMPLETED, T.FAILED, T.CRASHED}),
+        # A final state never changes.
+        T.COMPLETED: frozenset(),
+        T.FAILED: frozenset(),
+        T.CANCELLED: frozenset(),
+        T.CRASHED: frozenset(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class State:
+    """A state of a run: its type, its name for people, and what came of it.
+
+    >>> State(type=StateType.COMPLETED, name="Skipped")
+    Skipped(type=COMPLETED)
+
+    Parameters
+    ----------
+    type
+        The rules of transitions go by this.
+    name
+        The type's name if not given.
+    message
+        One sentence for people.
+    data
+        The result of a completed run or the exception of a failed one, while
+        they are in memory. It is not stored with the state.
+    timestamp
+        When the run entered the state; set by the engine.
+    details
+        Facts about the state as JSON values, stored with it: the cache key,
+        seconds saved and the like.
+    """
+
+    type: StateType
+    name: str = ""
+    message: str | None = None
+    data: Any = field(default=None, compare=False)
+    timestamp: datetime | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.type.value.title())
+
+    def is_scheduled(self) -> bool:
+        """Tell whether the run waits for a time to come."""
+        return self.type is T.SCHEDULED
+
+    def is_pending(self) -> bool:
+        """Tell whether the run is about to run."""
+        return self.type is T.PENDING
+
+    def is_running(self) -> bool:
+        """Tell whether the run is being executed."""
+        return self.type is T.RUNNING
+
+    def is_completed(self) -> bool:
+        """Tell whether the run ended well."""
+        return self.type is T.COMPLETED
+
+    def is_failed(self) -> bool:
+        """Tell whether the run's own code ended it."""
+        return self.type is T.FAILED
+
+    def is_crashed(self) -> bool:
+        """Tell whether the run's process ended under it."""
+        return self.type is T.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """Tell whether somebody ended the run."""
+        return self.type is T.CANCELLED
+
+    def is_cancelling(self) -> bool:
+        """Tell whether somebody asked the run to end."""
+        return self.type is T.CANCELLING
+
+    def is_paused(self) -> bool:
+        """Tell whether the run is stopped for a while."""
+        return self.type is T.PAUSED
+
+    def is_final(self) -> bool:
+        """Tell whether no other state can follow."""
+        return self.type in FINAL
+
+    def result(self, *, raise_on_failure: bool = True) -> Any:
+        """Return what came of the run.
+
+        >>> Completed(data=42).result()
+        42
+        >>> Failed(data=ValueError("boom")).result(raise_on_failure=False)
+        ValueError('boom')
+
+        Parameters
+        ----------
+        raise_on_failure
+            Raise the exception that ended the run; otherwise return it.
+
+        Raises
+        ------
+        UnfinishedRun
+            The run has not ended yet.
+        """
+        if self.type is T.COMPLETED:
+            return self.data
+        if self.type not in FINAL:
+            raise UnfinishedRun(
+                f"Run is in {self.type} state, its result is not available."
+            )
+        error = self.exception()
+        if raise_on_failure:
+            raise error
+        return error
+
+    def exception(self) -> BaseException:
+        """Return the exception that ended the run, or one that stands for it."""
+        if isinstance(self.data, BaseException):
+            return self.data
+        stand_in = {T.CRASHED: CrashedRun, T.CANCELLED: CancelledRun}
+        return stand_in.get(self.type, FailedRun)(self.message or f"Run {self!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON values, without its data."""
+        return {
+            "type": self.type.value,
+            "name": self.name,
+            "message": self.message,
+            "timestamp": self.timestamp and self.timestamp.timestamp(),
+            "details": dict(self.details),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the state that `to_json` gave these values for."""
+        at = values.get("timestamp")
+        return cls(
+            type=StateType(values["type"]),
+            name=values["name"],
+            message=values.get("message"),
+            timestamp=None if at is None else datetime.fromtimestamp(at, UTC),
+            details=values.get("details") or {},
+        )
+
+    def stamped(self, at: datetime) -> Self:
+        """Return this state, entered at the time `at`."""
+        return replace(self, timestamp=at)
+
+    def __repr__(self) -> str:
+        named_by_type = self.name == self.type.value.title()
+        parts = [repr(self.message)] if self.message else []
+        if not named_by_type:
+            parts.append(f"type={self.type.value}")
+        return f"{self.name}({', '.join(parts)})"
+
+    __str__ = __repr__
+
+
+def check_transition(before: State | None, after: State) -> None:
+    """Raise `InvalidTransition` unless `after` may follow `before`.
+
+    >>> check_transition(Running(), Completed())
+    >>> check_transition(Completed(), Running())
+    Traceback (most recent call last):
+    nborch.exceptions.InvalidTransition: A run cannot go from Completed() to Running().
+    """
+    if after.type not in TRANSITIONS[None if before is None else before.type]:
+        start = "its start" if before is None else repr(before)
+        raise InvalidTransition(f"A run cannot go from {start} to {after!r}.")
+
+
+def allowed_before(target: StateType) -> tuple[StateType, ...]:
+    """Return the state types that may go to `target`.
+
+    >>> allowed_before(StateType.RUNNING)[0]
+    <StateType.SCHEDULED: 'SCHEDULED'>
+    """
+    return tuple(s for s, after in TRANSITIONS.items() if s and target in after)
+
+
+def Scheduled(**fields: Any) -> State:
+    """Return a state that waits for a time to come."""
+    return State(T.SCHEDULED, **fields)
+
+
+def Pending(**fields: Any) -> State:
+    """Return the state of a run that is about to run."""
+    return State(T.PENDING, **fields)
+
+
+def NotReady(**fields: Any) -> State:
+    """Return the state of a run whose upstream failed, so that it never runs."""
+    return State(T.PENDING, "NotReady", **fields)
+
+
+def Running(**fields: Any) -> State:
+    """Return the state of a run whose code is being executed."""
+    return State(T.RUNNING, **fields)
+
+
+def Retrying(**fields: Any) -> State:
+    """Return the state of a second or later attempt."""
+    return State(T.RUNNING, "Retrying", **fields)
+
+
+def AwaitingRetry(**fields: Any) -> State:
+    """Return the state between two attempts."""
+    return State(T.SCHEDULED, "AwaitingRetry", **fields)
+
+
+def Completed(**fields: Any) -> State:
+    """Return the state of a run that ended well."""
+    return State(T.COMPLETED, **fields)
+
+
+def Cached(**fields: Any) -> State:
+    """Return the state of a run whose result was reused."""
+    return State(T.COMPLETED, "Cached", **fields)
+
+
+def Failed(**fields: Any) -> State:
+    """Return the state of a run that its own code ended."""
+    return State(T.FAILED, **fields)
+
+
+def TimedOut(**fields: Any) -> State:
+    """Return the state of a run that took longer than it was given."""
+    return State(T.FAILED, "TimedOut", **fields)
+
+
+def Crashed(**fields: Any) -> State:
+    """Return the state of a run whose process ended under it."""
+    return State(T.CRASHED, **fields)
+
+
+def Cancelled(**fields: Any) -> State:
+    """Return the state of a run that somebody ended."""
+    return State(T.CANCELLED, **fields)
+
+
+def Cancelling(**fields: Any) -> State:
+    """Return the state of a run that somebody asked to end."""
+    return State(T.CANCELLING, **fields)
+
+
+def Paused(**fields: Any) -> State:
+    """Return the state of a run that is stopped for a while."""
+    return State(T.PAUSED, **fields)

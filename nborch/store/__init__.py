@@ -1,0 +1,1 @@
+"""The run store: every run, state and log, as append-only events."""

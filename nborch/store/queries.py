@@ -1,0 +1,21 @@
+"""Named SQL: each query stands in a ``.sql`` file under ``-- name: its_name``."""
+
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["load_queries"]
+
+
+@cache
+def load_queries(file: str) -> dict[str, str]:
+    """Return the queries of a file in ``nborch/store/sql/`` by name.
+
+    >>> sorted(load_queries("sqlite_schema.sql"))
+    ['migration_1']
+    """
+    text = (files("nborch.store") / "sql" / file).read_text("utf-8")
+    queries = {}
+    for block in text.split("-- name: ")[1:]:
+        name, _, query = block.partition("\n")
+        queries[name.strip()] = query.strip()
+    return queries

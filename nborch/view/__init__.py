@@ -1,0 +1,1 @@
+"""Renderings of runs for people: badges, tables."""
