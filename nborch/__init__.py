@@ -22,7 +22,8 @@ _HOMES = {
     "unload_ipython_extension": "nborch.notebook.magics",
 }
 
-__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task"]  # loaded by __getattr__
+# Loaded by __getattr__.
+__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task"]
 
 
 def __getattr__(name: str) -> Any:

@@ -364,14 +364,7 @@ class CellClient:
         """Say how a cell ended and see to it that its outputs say so, too."""
         cell = request.cell
         reply = request.reply.result()["content"] if request.reply.done() else {}
-        error: CellError | None = None
-        if reply:
-            cell.execution_count = reply.get("execution_count", cell.execution_count)
-            if reply.get("status") != "ok":
-                error = CellError.from_reply(reply, cell.source, cell.execution_count)
-            elif any(part.get("source") == "ask_exit" for part in _payload(reply)):
-                # exit() and quit() tell the front end to leave; the kernel follows.
-                error = CellError("SystemExit", "0")
+        error = _error_in(reply, cell) if reply else None
         if request.verdict is not None:
             outcome, error = request.verdict, self._stopped(request, error)
         elif not reply:
@@ -444,9 +437,20 @@ class CellClient:
         await self.kernel.shut_down(politely=finished)
 
 
-def _payload(reply: Mapping[str, Any]) -> list[dict[str, Any]]:
-    payload: list[dict[str, Any]] = reply.get("payload") or []
-    return payload
+def _error_in(reply: Mapping[str, Any], cell: Any) -> CellError | None:
+    """Return what the cell raised, by the kernel's answer or by what it displayed."""
+    cell.execution_count = reply.get("execution_count", cell.execution_count)
+    if reply.get("status") != "ok":
+        return CellError.from_reply(reply, cell.source, cell.execution_count)
+    if any(part.get("source") == "ask_exit" for part in reply.get("payload") or ()):
+        # exit() and quit() tell the front end to leave; the kernel follows.
+        return CellError("SystemExit", "0")
+    # NB. Magics may display an error and then answer that all is well: IPython's %%time
+    # did for years. What a reader sees as failed has failed, as papermill has it, too.
+    for output in cell.outputs:
+        if output.output_type == "error":
+            return CellError.from_reply(output, cell.source, cell.execution_count)
+    return None
 
 
 def _show_error(cell: Any, error: CellError) -> None:

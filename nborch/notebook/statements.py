@@ -365,9 +365,11 @@ class StatementWalk(ExpressionWalk):
         with_types = self._open_type_parameters(node)
         self.visit_all(node.bases)
         self.visit_all(node.keywords)
-        self.scopes.append(self.scope(ScopeKind.CLASS, node.body, name=node.name))
+        inside = self.class_scope(node)
+        self.scopes.append(inside)
         self.block(node.body)
         self.scopes.pop()
+        self.forget(inside)
         if with_types:
             self.scopes.pop()
         if not _is_bare_class(node):

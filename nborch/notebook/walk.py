@@ -83,6 +83,7 @@ class Walk:
         self.literals: set[str] = set()
         self.star_imports: dict[str, None] = {}
         self._bodies: dict[int, Body] = {}
+        self._classes: dict[int, Scope] = {}
 
     def read(self, name: str) -> None:
         """Note that the value of `name` is looked up here."""
@@ -208,6 +209,22 @@ class Walk:
             frozenset(mangled(global_name, around) for global_name in shared),
             name,
         )
+
+    def class_scope(self, node: ast.ClassDef) -> Scope:
+        """Return the scope of a class, with none of its names bound yet.
+
+        NB. The same scope each time: a loop is walked until nothing new turns up.
+        """
+        if id(node) not in self._classes:
+            scope = self.scope(ScopeKind.CLASS, node.body, name=node.name)
+            self._classes[id(node)] = scope
+        self.forget(self._classes[id(node)])
+        return self._classes[id(node)]
+
+    def forget(self, scope: Scope) -> None:
+        """Drop the names of a class body that begins or is over."""
+        for name in scope.own:
+            self.flow.names.pop(ClassName(scope, name), None)
 
     def repeat(self, once: Callable[[], None]) -> None:
         """Walk what may happen any number of times, or never."""

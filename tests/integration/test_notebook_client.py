@@ -287,6 +287,18 @@ def test_an_error_ends_the_run(listener, env):
     assert listener.told[-2:] == [("finished", 4, NOT_RUN), ("finished", 5, NOT_RUN)]
 
 
+def test_a_displayed_error_is_an_error(listener, env):
+    """A cell that displays an error has failed, also if a magic swallowed it."""
+    nb = book(
+        "try:\n    1 / 0\nexcept Exception:\n    get_ipython().showtraceback()", "2"
+    )
+
+    reports = run_cells(nb, kernel_name="python3", env=env, listener=listener)
+
+    assert outcomes(reports) == [FAILED, NOT_RUN]
+    assert (reports[0].error.name, reports[0].error.line) == ("ZeroDivisionError", 2)
+
+
 @pytest.mark.parametrize(
     "source", ["import sys; sys.exit(0)", "import sys; sys.exit()", "exit()", "quit()"]
 )

@@ -697,7 +697,7 @@ atoms = (
     | st.text()
     | st.binary()
     | st.complex_numbers()
-    | st.decimals()
+    | st.decimals(allow_nan=False)
     | st.fractions()
     | st.datetimes(timezones=st.none() | st.timezones())
     | st.dates()
@@ -715,7 +715,7 @@ values = st.recursive(
     | st.dictionaries(hashable, inner)
     | st.sets(hashable)
     | st.builds(A, inner)
-    | inner.map(shared_of := lambda value: [value, value]),
+    | inner.map(lambda value: [value, value]),
     max_leaves=12,
 )
 
@@ -730,12 +730,9 @@ def test_any_copy_has_the_same_fingerprint(value):
 
 
 @given(values, values)
-def test_equal_fingerprints_mean_equal_pickles_of_the_copies(one, other):
+def test_equal_fingerprints_mean_equal_content(one, other):
     """Two values with one fingerprint are alike in type and content."""
-    if fingerprint(one) == fingerprint(other):
-        assert repr_of(one) == repr_of(other)
-    else:
-        assert [one, 1] is not [other, 1]
+    assert repr_of(one) == repr_of(other) or fingerprint(one) != fingerprint(other)
 
 
 def repr_of(value):
