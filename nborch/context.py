@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from nborch.events import Event
 from nborch.home import Home
-from nborch.runs import Run, new_id
+from nborch.runs import Run, RunKind, new_id
 from nborch.specs import Spec
 from nborch.states import State
 
@@ -88,10 +88,26 @@ class RunContext:
         return self.run
 
     @property
+    def is_subflow(self) -> bool:
+        """Tell whether a flow run encloses this run."""
+        context = self.parent
+        while context is not None and context.run.kind is not RunKind.FLOW:
+            context = context.parent
+        return context is not None
+
+    @property
+    def is_outermost(self) -> bool:
+        """Tell whether no other run of this process that will end encloses it."""
+        if self.parent is None:
+            return True
+        parent = self.parent.run
+        return parent.kind is RunKind.SESSION or parent.process != self.run.process
+
+    @property
     def flow(self) -> "RunContext | None":
         """The nearest flow run, itself included."""
         context: RunContext | None = self
-        while context is not None and context.run.kind == "task":
+        while context is not None and context.run.kind is RunKind.TASK:
             context = context.parent
         return context
 

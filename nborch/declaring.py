@@ -26,12 +26,65 @@ class Declared(Generic[P, R]):
     """A function whose calls are runs."""
 
     def __init__(self, fn: Callable[P, R], spec: Spec) -> None:
+        # NB. First: the function's own attributes must not replace ours.
+        update_wrapper(cast("Any", self), fn)
         self.fn = fn
         self.spec = spec
         self._owner = f"{spec.kind.value.title()} {spec.name!r}"
         self._signature = signature_of(fn, self._owner)
         self.isasync = inspect.iscoroutinefunction(fn)
-        update_wrapper(cast("Any", self), fn)
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make a run and return its value; ``return_state=True`` returns its state.
+
+        Raises
+        ------
+        ParameterBindError
+            The arguments do not fit.
+        """
+        return_state = bool(kwargs.pop("return_state", False))
+        parameters = bind(self._signature, args, kwargs, self._owner)
+        context = self._context(parameters)
+        performer = Performer(context, self._recall(context, parameters))
+        if self.isasync:
+            running = self._run_async(performer, args, kwargs, return_state)
+            return cast("R", running)
+
+        def call() -> Any:
+            return self.fn(*args, **kwargs)
+
+        state = blocking.drive(lifecycle(self.spec), performer, call)
+        error = _ending(context, state, return_state=return_state)
+        if error is None:
+            return cast("R", state if return_state else state.data)
+        # NB. Raised here and nowhere deeper: each of our frames is two more lines in
+        # the user's traceback.
+        try:
+            raise error
+        finally:
+            # The traceback holds this frame: without these it would hold itself.
+            del error, state, context, performer
+
+    async def _run_async(
+        self,
+        performer: Performer,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        return_state: bool,  # noqa: FBT001  # internal
+    ) -> Any:
+        """Do for an async function what `__call__` does for a plain one."""
+
+        def call() -> Any:
+            return self.fn(*args, **kwargs)
+
+        state = await awaiting.drive(lifecycle(self.spec), performer, call)
+        error = _ending(performer.context, state, return_state=return_state)
+        if error is None:
+            return state if return_state else state.data
+        try:
+            raise error
+        finally:
+            del error, state, performer
 
     @property
     def name(self) -> str:
@@ -52,28 +105,6 @@ class Declared(Generic[P, R]):
     def description(self) -> str | None:
         """What it is for; the docstring if nothing was said."""
         return self.spec.description
-
-    def _run(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, return_state: bool
-    ) -> Any:
-        """Make a run and drive it; a coroutine of it for an async function."""
-        parameters = bind(self._signature, args, kwargs, self._owner)
-        context = self._context(parameters)
-        performer = Performer(context, self._recall(context, parameters))
-        steps = lifecycle(self.spec)
-
-        def call() -> Any:
-            return self.fn(*args, **kwargs)
-
-        if self.isasync:
-
-            async def run() -> Any:
-                state = await awaiting.drive(steps, performer, call)
-                return self._outcome(state, context, return_state=return_state)
-
-            return run()
-        state = blocking.drive(steps, performer, call)
-        return self._outcome(state, context, return_state=return_state)
 
     def _context(self, parameters: Mapping[str, Any]) -> RunContext:
         """Return the context of a new run within the current one."""
@@ -98,20 +129,24 @@ class Declared(Generic[P, R]):
         del context, parameters
         return None
 
-    def _outcome(self, state: State, context: RunContext, *, return_state: bool) -> Any:
-        """Return what the caller gets: the state, the value, or the error."""
-        if context.parent is None:
-            # What the caller learns of a run is on disk.
-            context.home.recorder.flush()
-        if isinstance(state.data, BaseException) and not isinstance(
-            state.data, Exception
-        ):
-            # Ctrl-C and sys.exit() pass through every run.
-            raise state.data
-        return state if return_state else state.result()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _ending(
+    context: RunContext, state: State, *, return_state: bool
+) -> BaseException | None:
+    """Return what the caller of a run is to be told by raising, if anything."""
+    if context.is_outermost:
+        # What the caller learns of a run is on disk.
+        context.home.recorder.flush()
+    error = state.data
+    if isinstance(error, BaseException) and not isinstance(error, Exception):
+        # Ctrl-C and sys.exit() pass through every run.
+        return error
+    if return_state or state.is_completed():
+        return None
+    return state.exception()
 
 
 def checked_hooks(

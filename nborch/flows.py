@@ -4,10 +4,8 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from nborch.context import RunContext
 from nborch.declaring import Declared, checked_hooks
 from nborch.exceptions import InvalidDeclaration
-from nborch.logs import announce
 from nborch.runs import RunKind, flow_run_name
 from nborch.specs import Hook, Spec, checked_delays, checked_retries
 
@@ -28,26 +26,6 @@ class Flow(Declared[P, R]):
     >>> pipeline.name
     'My Pipeline'
     """
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the flow and return its value; pass ``return_state=True`` for its state.
-
-        Raises
-        ------
-        ParameterBindError
-            The arguments do not fit.
-        """
-        return_state = bool(kwargs.pop("return_state", False))
-        return self._run(args, kwargs, return_state=return_state)  # type: ignore[no-any-return]  # the function's own type
-
-    def _context(self, parameters: Any) -> RunContext:
-        context = super()._context(parameters)
-        if context.parent is None:
-            message = "Created flow run %r for flow %r"
-            announce(context.home, message, context.run.name, self.name)
-        else:
-            announce(context.home, "Created subflow run for flow %r", self.name)
-        return context
 
     def _names(self) -> tuple[str, str]:
         name = flow_run_name()

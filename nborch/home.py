@@ -85,6 +85,7 @@ class Home:
             self.store.close()
         if "cache" in self.__dict__:
             self.cache.close()
+        # NB. Last: whoever sees it gone marks what is unfinished as Crashed.
         if self._lease is not None and self._pid == os.getpid():
             self._lease.release()
         self._lease, self._pid = None, 0
@@ -108,11 +109,26 @@ def current_home() -> Home:
     """Return the home for work in the current folder."""
     # The settings follow from these; looking them up walks up the folders.
     environ = os.environ
-    start = (environ.get("NBORCH_HOME"), environ.get("NBORCH_LOG_LEVEL"), os.getcwd())  # noqa: PTH109  # 10x faster, on every call of a task
+    try:
+        folder = os.getcwd()  # noqa: PTH109  # 10x faster, on every call of a task
+    except FileNotFoundError:
+        folder = "/"  # the current folder was removed
+    start = (environ.get("NBORCH_HOME"), environ.get("NBORCH_LOG_LEVEL"), folder)
     home = _found.get(start)
     if home is None:
-        home = _found[start] = open_home(load_settings())
+        home = _found[start] = open_home(load_settings(Path(folder)))
     return home
+
+
+def _renew_locks_in_child() -> None:
+    # Another thread of the parent may have held one while this one forked.
+    global _homes_lock  # noqa: PLW0603  # as one of the process
+    _homes_lock = threading.Lock()
+    for home in _homes.values():
+        home._lock = threading.Lock()  # noqa: SLF001  # its own module
+
+
+os.register_at_fork(after_in_child=_renew_locks_in_child)
 
 
 @atexit.register

@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import socket
+import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,18 +44,13 @@ class ProcessLease:
         host = socket.gethostname().replace(":", "-")
         self.name = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
         self.path = _path(folder, self.name)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._file: int | None = os.open(self.path, flags, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        # NB. A forked child shares the lock: were it to keep the file open, the
-        # parent would seem alive for as long as the child lives. Closing does not
-        # unlock while the parent has it open.
-        os.register_at_fork(after_in_child=self._forget)
+        self._file: int | None = _hold(self.path)
+        _leases.add(self)
 
     def release(self) -> None:
         """Give the lock back and remove its file; a second call does nothing."""
         if self._file is not None:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 self.path.unlink()
             self._forget()
 
@@ -62,6 +58,31 @@ class ProcessLease:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+_leases: weakref.WeakSet[ProcessLease] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    # NB. A forked child shares the lock: were it to keep the file open, the parent
+    # would seem alive for as long as the child lives. Closing does not unlock while
+    # the parent has it open.
+    for lease in _leases:
+        lease._forget()  # noqa: SLF001  # its own module
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def _hold(path: Path) -> int:
+    """Make the file and lock it; return its descriptor."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        # Somebody swept it away in the moment before it was locked.
+        os.close(file)
 
 
 def is_alive(folder: Path, name: str) -> bool:
@@ -76,7 +97,8 @@ def is_alive(folder: Path, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # NB. Shared: two that ask at once must not take each other for the owner.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -85,7 +107,10 @@ def is_alive(folder: Path, name: str) -> bool:
 
 
 def reap(store: RunStore, folder: Path, now: float) -> list[RunRecord]:
-    """Mark the unfinished runs of dead processes as Crashed; return them."""
+    """Mark the unfinished runs of dead processes as Crashed; return them.
+
+    Of two that reap at once, each run is returned to one of them.
+    """
     alive: dict[str, bool] = {}
     orphans = []
     for record in store.unfinished():
@@ -94,13 +119,24 @@ def reap(store: RunStore, folder: Path, now: float) -> list[RunRecord]:
             alive[process] = is_alive(folder, process)
         if not alive[process]:
             orphans.append(record)
-    if orphans:
-        store.append([_crashed(record, now) for record in orphans])
-        for name, lives in alive.items():
-            if not lives:
-                with suppress(FileNotFoundError):
-                    _path(folder, name).unlink()
-    return orphans
+    # One by one: what another has marked meanwhile, or its owner finished in its
+    # last moment, is refused by the store and none of ours.
+    reaped = [record for record in orphans if store.append([_crashed(record, now)])]
+    _sweep(folder)
+    return reaped
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the lock files that no process holds."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                # Removed while it is locked, so that its maker can tell; see _hold().
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(file)
 
 
 def _crashed(record: RunRecord, now: float) -> Event:

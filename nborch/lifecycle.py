@@ -18,10 +18,10 @@ came of it, so that sync and async runs cannot differ.
 """
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nborch.exceptions import CancelledRun, CrashedRun
+from nborch.exceptions import CancelledRun, CrashedRun, FailedRun
 from nborch.specs import Spec
 from nborch.states import (
     AwaitingRetry,
@@ -167,19 +167,28 @@ def lifecycle(spec: Spec) -> Steps:
             attempt += 1
             continue
         if spec.reuses and state.type is StateType.COMPLETED:
-            details = yield Keep(outcome.value, outcome.seconds)
-            state = Completed(
-                name=state.name, message=state.message, data=state.data, details=details
-            )
+            # The state's data, so that a hit returns what this call returns.
+            details = yield Keep(state.data, outcome.seconds)
+            if details:
+                state = replace(state, details={**state.details, **details})
         yield Enter(state, attempt)
         return state
 
 
 def _state_after(spec: Spec, outcome: Returned | Raised) -> State:
     """Return the state that an attempt leads to."""
-    if isinstance(outcome, Returned):
-        return state_of_value(outcome.value)
-    error = outcome.error
+    what = f"{spec.kind.value.title()} run"
+    if isinstance(outcome, Raised):
+        return _state_of_error(what, outcome.error)
+    state = state_of_value(outcome.value)
+    if state.is_final():
+        return state
+    # No code of the run is left that could bring it to its end.
+    message = f"{what} returned {state!r}, which is not a final state."
+    return Failed(message=message, data=FailedRun(message))
+
+
+def _state_of_error(what: str, error: BaseException) -> State:
     if not isinstance(error, Exception):
         # Ctrl-C, sys.exit(): nobody's fault, and not to be retried.
         message = f"Execution was aborted by {type(error).__name__}."
@@ -188,7 +197,6 @@ def _state_after(spec: Spec, outcome: Returned | Raised) -> State:
         return Cancelled(message=_told(error), data=error)
     if isinstance(error, CrashedRun):
         return Crashed(message=_told(error), data=error)
-    what = f"{spec.kind.value.title()} run"
     if isinstance(error, TimeoutError):
         message = f"{what} failed due to timeout: {_told(error)}"
         return TimedOut(message=message, data=error)

@@ -11,7 +11,7 @@ from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import RunKind
 
-__all__ = ["announce", "get_run_logger", "run_logger"]
+__all__ = ["announce", "get_run_logger", "run_logger", "tell"]
 
 ROOT = logging.getLogger("nborch")
 ENGINE = logging.getLogger("nborch.engine")
@@ -77,10 +77,20 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def announce(home: Home, message: str, *values: object) -> None:
-    """Print a line of the engine's own."""
-    _set_up(home)
-    ENGINE.info(message, *values)
+def announce(context: RunContext, message: str, *values: object) -> None:
+    """Print a line of the engine's own, and keep it with the run."""
+    _set_up(context.home)
+    if ENGINE.isEnabledFor(logging.INFO):
+        extra = {"run_id": context.run.id, "home": context.home}
+        ENGINE.info(message, *values, extra=extra)
+
+
+def tell(context: RunContext, level: int, message: str, *values: object) -> None:
+    """Print a line in the name of a run, and keep it with the run."""
+    _set_up(context.home)
+    # Asked first: most lines of a program that is told to be silent are not made.
+    if RUNS[context.run.kind].isEnabledFor(level):
+        run_logger(context).log(level, message, *values)
 
 
 def run_logger(context: RunContext) -> RunLogger:
@@ -119,10 +129,21 @@ def get_run_logger() -> RunLogger:
 
 
 def _set_up(home: Home) -> None:
-    """Attach the handlers at the first line, unless the program has its own."""
-    if ROOT.handlers:
+    """Attach the handlers at the first line.
+
+    The program may have given the logger a handler before: then it prints, and we
+    only keep the lines.
+    """
+    global _is_set_up  # noqa: PLW0603  # asked for every line
+    if _is_set_up:
         return
-    ROOT.setLevel(home.settings.log_level)
-    ROOT.propagate = False
-    ROOT.addHandler(StoreHandler())
-    ROOT.addHandler(TerminalHandler())
+    _is_set_up = True
+    if not ROOT.handlers:
+        ROOT.setLevel(home.settings.log_level)
+        ROOT.propagate = False
+        ROOT.addHandler(TerminalHandler())
+    ROOT.addHandler(_STORE)
+
+
+_STORE = StoreHandler()
+_is_set_up = False

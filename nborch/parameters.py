@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 from nborch.exceptions import (
+    InvalidDeclaration,
     ParameterBindError,
     ReservedArgumentError,
     did_you_mean,
@@ -24,10 +26,18 @@ def signature_of(function: Callable[..., Any], owner: str) -> inspect.Signature:
 
     Raises
     ------
+    InvalidDeclaration
+        It is written in C and does not tell its parameters.
     ReservedArgumentError
         A parameter has a name that nborch needs.
     """
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        raise InvalidDeclaration(
+            f"{owner}: {function!r} does not tell its parameters. "
+            "Wrap it in a function of your own."
+        ) from None
     for name in RESERVED:
         if name in signature.parameters:
             raise ReservedArgumentError(
@@ -93,16 +103,51 @@ def shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _shown(value) for name, value in parameters.items()}
 
 
+#: A container is shown so deep, and with so many items.
+DEPTH, ITEMS = 3, 20
+
+_TOLD_BY_REPR = {"builtins", "datetime", "pathlib", "decimal", "uuid", "fractions"}
+
+
 def _shown(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or value is True or value is False:
         return value
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, list | tuple | dict | set) and len(value) > LONGEST:
-        text = f"{type(value).__name__} of {len(value)}"
-    elif type(value).__module__ in {"builtins", "datetime", "pathlib", "decimal"}:
-        text = repr(value)
-    else:
-        # A frame's repr costs more than many a task.
-        text = f"<{type(value).__module__}.{type(value).__qualname__}>"
+    kind = type(value)
+    if kind is int and -(2**63) <= value < 2**63:
+        return value
+    if kind is float and isfinite(value):
+        return value
+    text = value if kind is str else _text(value, DEPTH)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _text(value: Any, depth: int) -> str:
+    """Return a short text; never the repr of an object that may be slow or raise."""
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset, dict):
+        return _items(value, depth)
+    if kind in (bytes, bytearray, memoryview, str) and len(value) > LONGEST:
+        return f"{kind.__name__} of {len(value)}"
+    if kind.__module__ in _TOLD_BY_REPR:
+        try:
+            return repr(value)
+        except Exception:  # noqa: BLE001  # looks only: such as an int of 5000 digits
+            return f"<{kind.__qualname__}>"
+    # A frame's repr costs more than many a task.
+    return f"<{kind.__module__}.{kind.__qualname__}>"
+
+
+def _items(value: Any, depth: int) -> str:
+    if len(value) > ITEMS or not depth:
+        return f"{type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        pairs = [
+            f"{_text(k, depth - 1)}: {_text(v, depth - 1)}" for k, v in value.items()
+        ]
+        return f"{{{', '.join(pairs)}}}"
+    texts = [_text(item, depth - 1) for item in value]
+    if isinstance(value, list):
+        return f"[{', '.join(texts)}]"
+    if isinstance(value, tuple):
+        return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
+    return f"{{{', '.join(texts)}}}" if texts else f"{type(value).__name__}()"

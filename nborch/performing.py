@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, assert_never
@@ -22,10 +22,12 @@ from nborch.lifecycle import (
     Sleep,
     Steps,
 )
-from nborch.logs import run_logger
+from nborch.logs import announce, run_logger, tell
 from nborch.results import Recall
+from nborch.runs import RunKind
 from nborch.specs import Hook
 from nborch.states import (
+    FINAL,
     Crashed,
     State,
     StateType,
@@ -36,6 +38,8 @@ __all__ = ["Performer", "act", "raised"]
 
 #: Seconds between two tries to become the one who computes a result.
 TURN = 0.05
+#: After so many tries at a claim that nobody holds, the result is computed without.
+LONELY = 4
 
 _HOOK_OF = {
     StateType.RUNNING: "on_running",
@@ -70,7 +74,9 @@ async def act(
         performer.abort(steps, error)
         raise
     finally:
-        current_run.reset(token)
+        # A coroutine that nobody awaits to its end is closed in another context.
+        with suppress(ValueError):
+            current_run.reset(token)
 
 
 async def _perform(
@@ -98,13 +104,23 @@ def raised(error: BaseException) -> Raised:
 
 
 def users_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the first frame on that is not nborch's own."""
-    start = traceback
-    while start is not None:
-        if not start.tb_frame.f_globals.get("__name__", "").startswith("nborch."):
-            return start
-        start = start.tb_next
-    return traceback
+    """Return the traceback without the frames of nborch above the user's last one."""
+    frames = []
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    theirs = [i for i, frame in enumerate(frames) if not _is_ours(frame)]
+    # Below the user's last frame nborch's own are kept: the error is from there.
+    last = theirs[-1] if theirs else -1
+    kept = [frames[i] for i in theirs] + frames[last + 1 :]
+    for frame, following in zip(kept, [*kept[1:], None], strict=True):
+        frame.tb_next = following
+    return kept[0] if kept else None
+
+
+def _is_ours(traceback: TracebackType) -> bool:
+    name = traceback.tb_frame.f_globals.get("__name__") or ""
+    return str(name).startswith("nborch.")
 
 
 class Performer:
@@ -122,8 +138,15 @@ class Performer:
         self._claims = ExitStack()
 
     def start(self) -> None:
-        """Record that the run was made."""
-        self.context.record(run_created(self.context.run))
+        """Record that the run was made, and tell it of a flow."""
+        context = self.context
+        context.record(run_created(context.run))
+        if context.spec.kind is RunKind.FLOW and not context.spec.quiet:
+            if context.is_subflow:
+                announce(context, "Created subflow run for flow %r", context.run.of)
+            else:
+                message = "Created flow run %r for flow %r"
+                announce(context, message, context.run.name, context.run.of)
 
     def enter(self, state: State, attempt: int) -> None:
         """Bring the run into `state`: check, record, tell, call the hooks."""
@@ -154,14 +177,18 @@ class Performer:
             # NB. A run above already computes this very key: waiting for it here
             # would be waiting for oneself.
             return None
-        waited = False
+        context = self.context
+        unheld = 0
         while not self._claims.enter_context(recall.claim(0)):
             self._claims.close()
-            waited = True
+            # A folder that cannot hold locks refuses too, but there nobody has it.
+            unheld = 0 if context.home.cache.holder(recall.key) else unheld + 1
+            if unheld == LONELY:
+                return None
             await sleep(TURN)
-        self.context.held |= {recall.key}
-        refreshes = self.context.spec.refreshes
-        return recall.lookup() if waited and not refreshes else None
+        context.held |= {recall.key}
+        # Another may have kept it between our look and our claim.
+        return None if context.spec.refreshes else recall.lookup()
 
     def keep(self, value: Any, seconds: float) -> dict[str, Any]:
         """Keep the value for later runs; return facts for the state."""
@@ -188,12 +215,12 @@ class Performer:
         """Print the line for a state that people care about."""
         if self.context.spec.quiet:
             return
-        if state.is_final():
+        if state.type in FINAL:
             level = logging.INFO if state.is_completed() else logging.ERROR
-            run_logger(self.context).log(level, "Finished in state %s", state)
+            tell(self.context, level, "Finished in state %s", state)
         elif "retry_in_seconds" in state.details:
             delay = state.details["retry_in_seconds"]
-            run_logger(self.context).info("Retrying in %s seconds...", delay)
+            tell(self.context, logging.INFO, "Retrying in %s seconds...", delay)
 
     def _call_hook(self, hook: Hook, state: State) -> None:
         """Call a hook; what it raises is logged and changes nothing."""

@@ -18,6 +18,10 @@ __all__ = ["Recorder"]
 GROUPING = 0.02
 #: Seconds between tries while the store cannot be written.
 RETRY = 1.0
+#: Events that are written in one transaction.
+GROUP = 2_000
+#: Events that may wait: who makes them faster than they are written waits himself.
+BACKLOG = 4_000
 #: Events that are held while the store cannot be written.
 MOST_HELD = 200_000
 
@@ -53,7 +57,10 @@ class Recorder:
         self._listeners: tuple[Callable[[Event], object], ...] = ()
 
     def record(self, event: Event) -> None:
-        """Take an event; it is on disk a few hundredths of a second later."""
+        """Take an event; it is on disk a few hundredths of a second later.
+
+        The call waits only where events come faster than they are written.
+        """
         for listener in self._listeners:
             listener(event)
         with self._changed:
@@ -66,6 +73,18 @@ class Recorder:
                 self._start()
             elif len(self._waiting) == 1:
                 self._changed.notify_all()
+            elif len(self._waiting) > BACKLOG and self._is_keeping_up():
+                self._changed.wait_for(
+                    lambda: len(self._waiting) < BACKLOG or not self._is_keeping_up(),
+                    RETRY,
+                )
+
+    def _is_keeping_up(self) -> bool:
+        """Tell whether the writer will take what waits, and is not asking itself."""
+        return self._fault is None and self._thread not in (
+            None,
+            threading.current_thread(),
+        )
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Wait until all that was recorded is on disk; tell whether it is."""
@@ -113,8 +132,10 @@ class Recorder:
                     self._changed.wait_for(
                         lambda: self._urgent or self._closing, GROUPING
                     )
-                events, self._waiting = self._waiting, []
-                self._urgent = False
+                events, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+                # What is left over has waited long enough.
+                self._urgent = bool(self._waiting)
+                self._changed.notify_all()
                 if not events:
                     self._thread = None
                     return
@@ -125,7 +146,7 @@ class Recorder:
         """Write a group, trying until it succeeds; False if closed before."""
         while True:
             try:
-                self.store.append(events)
+                self._append(events)
             except StoreError as error:
                 if not self._wait_after(error, len(events)):
                     return False
@@ -133,8 +154,27 @@ class Recorder:
                 with self._changed:
                     self._written += len(events)
                     self._fault = None
+                    dropped, self._dropped = self._dropped, 0
                     self._changed.notify_all()
+                if dropped:
+                    _warn(
+                        f"{dropped} events were not recorded, because the run store "
+                        "could not be written for too long."
+                    )
                 return True
+
+    def _append(self, events: list[Event]) -> None:
+        """Store the events; one that cannot be stored must not stop the others."""
+        try:
+            self.store.append(events)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fault of ours: told and passed over
+            if len(events) == 1:
+                _warn(f"An event could not be recorded: {error!r}. {events[0]!r:.500}")
+                return
+            for event in events:
+                self._append([event])
 
     def _wait_after(self, error: StoreError, count: int) -> bool:
         """Tell of the fault once and wait; False if there is no more time."""

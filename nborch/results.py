@@ -1,11 +1,13 @@
 """How the results of calls are found and kept in the result cache."""
 
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from nborch.cache.keys import digest
 from nborch.context import RunContext
+from nborch.exceptions import CacheWarning
 from nborch.lifecycle import Hit
 
 __all__ = ["CallRecall", "Recall"]
@@ -53,8 +55,7 @@ class CallRecall:
     def __init__(self, context: RunContext, parameters: Mapping[str, Any]) -> None:
         self._context = context
         self._cache = context.home.cache
-        key_function = context.spec.cache_key_fn
-        told = key_function and key_function(context, dict(parameters))
+        told = _told_key(context, parameters)
         self.key = None if told is None else digest("call", told)
 
     def lookup(self) -> Hit | None:
@@ -95,3 +96,24 @@ class CallRecall:
             label=self._context.spec.name,
         )
         return {"cache_key": self.key} if entry else {}
+
+
+def _told_key(context: RunContext, parameters: Mapping[str, Any]) -> str | None:
+    """Return what the key function says, or None with a warning if it cannot."""
+    key_function = context.spec.cache_key_fn
+    if key_function is None:
+        return None
+    try:
+        told = key_function(context, dict(parameters))
+    except Exception as error:  # noqa: BLE001  # a fault of the cache is not the task's
+        problem = f"raised {error!r}"
+    else:
+        if told is None or isinstance(told, str):
+            return told
+        problem = f"must return a text or None, not {told!r:.100}"
+    warnings.warn(
+        f"Task {context.spec.name!r} runs uncached: its cache_key_fn {problem}.",
+        CacheWarning,
+        stacklevel=2,
+    )
+    return None

@@ -36,20 +36,24 @@ _ANIMALS = (
     "turtle viper walrus weasel whale wolf wombat woodpecker wren yak zebra"
 ).split()
 
-# NB. A generator of our own: the user may seed the global one, and must not see it
-# advance.
-_random = random.Random()
+# NB. The system's generator: the user may seed the global one and must not see it
+# advance, and processes forked from one another must not draw the same.
+_random = random.SystemRandom()
 
 
 def new_id(at: float) -> str:
     """Return a new run id (UUID version 7), sorted by its time `at` in seconds.
 
-    >>> new_id(0.0)[:15]
-    '00000000-0000-7'
+    The 12 bits after the version are the fraction of the millisecond (RFC 9562,
+    6.2, method 3), so that ids sort by time to a quarter of a microsecond.
+
+    >>> new_id(0.0)[:18]
+    '00000000-0000-7000'
     """
-    bits = int(at * 1000) << 80 | 0x7 << 76 | _random.getrandbits(76)
-    # The variant takes two bits of the random ones.
-    text = f"{bits & ~(0x3 << 62) | 0x2 << 62:032x}"
+    milliseconds, fraction = divmod(int(at * 4_096_000), 4096)
+    text = (
+        f"{milliseconds:012x}7{fraction:03x}{0x2 << 62 | _random.getrandbits(62):016x}"
+    )
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

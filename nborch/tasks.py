@@ -35,17 +35,6 @@ class Task(Declared[P, R]):
     8
     """
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the task and return its value; pass ``return_state=True`` for its state.
-
-        Raises
-        ------
-        ParameterBindError
-            The arguments do not fit.
-        """
-        return_state = bool(kwargs.pop("return_state", False))
-        return self._run(args, kwargs, return_state=return_state)  # type: ignore[no-any-return]  # the function's own type
-
     def _names(self) -> tuple[str, str]:
         return task_run_name(self.name), self.name
 

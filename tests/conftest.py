@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,144 @@ def home(tmp_path, monkeypatch):
     assert opened.folder == folder
     yield opened
     opened.close()
+
+
+@dataclass
+class Ran:
+    """What one cell showed, as a front end gets it."""
+
+    shown: list = field(default_factory=list)
+    ok: bool = True
+
+    def text(self, *kinds):
+        """Join what streams and displays of these kinds show as text."""
+        kinds = kinds or ("stdout", "stderr", "execute_result", "display_data", "error")
+        return "".join(text for kind, text in self.shown if kind in kinds)
+
+    @property
+    def stdout(self):
+        return self.text("stdout")
+
+    @property
+    def result(self):
+        return self.text("execute_result") or None
+
+    @property
+    def error(self):
+        return self.text("error") or None
+
+    @property
+    def badge(self):
+        """The line that nborch shows under a cell task."""
+        return self.text("badge") or None
+
+    @property
+    def outcome(self):
+        """The badge's first word: cached, ran or uncached."""
+        return self.badge and self.badge.partition(" ")[0]
+
+
+class Kernel:
+    """A real kernel with nborch loaded, asked through its own protocol."""
+
+    def __init__(self, **environ):
+        from jupyter_client.manager import start_new_kernel
+
+        self.manager, self.client = start_new_kernel(
+            kernel_name="python3", env={**os.environ, **environ}
+        )
+        self.loaded = False
+
+    def start_over(self, home, folder):
+        """Forget all names; work in `folder` with the results in `home`."""
+        unload = "%unload_ext nborch" if self.loaded else ""
+        self("%reset -f")
+        self(f"{unload}\nimport os as _os\n_os.chdir({str(folder)!r})")
+        self(f"_os.environ['NBORCH_HOME'] = {str(home)!r}\n%load_ext nborch\ndel _os")
+        self.loaded = True
+
+    def __call__(self, source, timeout=30):
+        """Run a cell; return what it showed."""
+        return self.wait(self.client.execute(source, allow_stdin=False), timeout)
+
+    def wait(self, sent, timeout=30):
+        """Return what the cell with this message id showed, when it is over."""
+        ran = Ran()
+        while True:
+            message = self.client.get_iopub_msg(timeout=timeout)
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            self._note(ran, kind, content)
+        reply = self.client.get_shell_msg(timeout=timeout)
+        while reply["parent_header"]["msg_id"] != sent:
+            reply = self.client.get_shell_msg(timeout=timeout)
+        ran.ok = reply["content"]["status"] == "ok"
+        return ran
+
+    @staticmethod
+    def _note(ran, kind, content):
+        from nborch.view.badge import MIME
+
+        if kind == "stream":
+            last = ran.shown[-1] if ran.shown else ("", "")
+            if last[0] == content["name"]:
+                ran.shown[-1] = (last[0], last[1] + content["text"])
+            else:
+                ran.shown.append((content["name"], content["text"]))
+        elif kind == "error":
+            ran.shown.append(("error", "\n".join(content["traceback"])))
+        elif kind == "clear_output":
+            ran.shown = []
+        elif "data" in content:
+            data = content["data"]
+            if MIME in data:
+                kind = "badge"
+            elif "image/png" in data:
+                kind = "image"
+            ran.shown.append((kind, data.get("text/plain", "")))
+
+    def interrupt_when(self, path, sent, timeout=10):
+        """Interrupt the running cell as soon as it has made a file."""
+        until = time.monotonic() + timeout
+        while not Path(path).exists():
+            assert time.monotonic() < until, "the cell did not get that far"
+            time.sleep(0.01)
+        self.manager.interrupt_kernel()
+        return self.wait(sent)
+
+    def stop(self):
+        """End the process."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="session")
+def kernel_processes():
+    """Two kernels that all tests share: starting one takes a second."""
+    kernels = Kernel(), Kernel()
+    yield kernels
+    for kernel in kernels:
+        kernel.stop()
+
+
+@pytest.fixture
+def kernels(kernel_processes, tmp_path):
+    """Two kernels without names, in one folder and with one home of this test's own."""
+    for kernel in kernel_processes:
+        kernel.start_over(tmp_path / "home", tmp_path)
+    return kernel_processes
+
+
+@pytest.fixture
+def kernel(kernels):
+    """A kernel without names, in a folder of its own."""
+    return kernels[0]
+
+
+@pytest.fixture
+def other(kernels):
+    """A second kernel in the same folder, which has run nothing of the first."""
+    return kernels[1]

@@ -35,7 +35,7 @@ CHUNK = 1 << 20
 REMEMBERED = 4096
 
 
-class BlobDamaged(Exception):  # noqa: N818 - says what happened
+class BlobDamaged(Exception):
     """A file is missing, or its bytes are not those that its name says."""
 
 
@@ -294,6 +294,14 @@ def _memory(descriptor: int, size: int) -> memoryview:
             raise OSError(0, "it ends too early")
         rest = rest[count:]
     return memoryview(heap)
+
+
+def _after_fork() -> None:
+    global _mappings_lock  # noqa: PLW0603 - a thread of the parent may hold it for ever
+    _mappings_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _map(descriptor: int, size: int) -> mmap.mmap:

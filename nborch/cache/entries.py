@@ -9,7 +9,7 @@ from nborch.exceptions import NborchError
 __all__ = ["Entry", "EntryUnusable"]
 
 
-class EntryUnusable(NborchError, LookupError):  # noqa: N818 - says what it is
+class EntryUnusable(NborchError, LookupError):
     """A result is there and cannot be loaded: compute it again."""
 
 

@@ -8,7 +8,7 @@ from nborch.cache.fingerprint_plain import are_atoms, flat_digest
 from nborch.cache.fingerprint_values import text
 from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
 
-__all__ = ["encoder_of_numpy", "overlaps", "update", "write_array"]
+__all__ = ["encoder_of_numpy", "overlaps", "span", "update", "write_array"]
 
 #: Layouts other than C order are copied in pieces of about this many bytes.
 _PIECE = 1 << 20
@@ -97,6 +97,7 @@ def write_dtype(walk: Walk, dtype: Any) -> Steps:
         yield from write_dtype(walk, base)
     elif dtype.names is not None:
         walk.write(b"{" + pack(dtype.itemsize) + pack(len(dtype.names)))
+        walk.write(text(dtype.type.__name__))
         for name in dtype.names:
             inner, offset, *title = dtype.fields[name]
             walk.write(text(name) + text(repr(title)) + pack(offset))
@@ -176,30 +177,35 @@ def _update_in_pieces(feed: Callable[[Any], None], array: Any) -> None:
             feed(np.ascontiguousarray(piece).reshape(-1).view(np.uint8))
 
 
+def span(array: Any) -> tuple[int, int]:
+    """Return the first address of an array's elements, and the one behind the last."""
+    from numpy.lib.array_utils import byte_bounds
+
+    low, high = byte_bounds(array)
+    return low, high
+
+
 def overlaps(walk: Walk) -> bytes:
     """Return how the arrays of a value share memory, as bytes; none if they do not.
 
     Two views of one buffer are not two copies: a change of one shows in the other.
     """
-    import numpy as np
-
-    spans = []
-    for array in {id(array): array for array in walk.arrays}.values():
-        if array.size:
-            low, high = np.lib.array_utils.byte_bounds(array)
-            spans.append((low, high, walk.numbers[id(array)], array.strides))
-    spans.sort()
+    spans = sorted(
+        (*span(array), walk.numbers[id(array)], array.strides)
+        for array in {id(array): array for array in walk.arrays}.values()
+        if array.size
+    )
     shared: list[tuple[int, int, tuple[int, ...], int]] = []
     cluster: list[tuple[int, int, int, tuple[int, ...]]] = []
     end = -1
-    for span in (*spans, None):
-        if span is None or span[0] >= end:
+    for entry in (*spans, None):
+        if entry is None or entry[0] >= end:
             if len(cluster) > 1:
                 first = min(number for _, _, number, _ in cluster)
                 start = cluster[0][0]
                 shared += [(first, no, st, low - start) for low, _, no, st in cluster]
             cluster = []
-        if span is not None:
-            cluster.append(span)
-            end = max(end, span[1])
+        if entry is not None:
+            cluster.append(entry)
+            end = max(end, entry[1])
     return b"overlap" + text(repr(sorted(shared))) if shared else b""

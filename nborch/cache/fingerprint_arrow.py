@@ -114,7 +114,9 @@ def _joined(chunk: Any) -> Any:
 
     if len(chunk) == 0:
         return b""
-    is_large = pa.types.is_large_string(chunk.type) or pa.types.is_large_binary(chunk.type)
+    is_large = pa.types.is_large_string(chunk.type) or pa.types.is_large_binary(
+        chunk.type
+    )
     offset_type = np.int64 if is_large else np.int32
     _, offsets, data = chunk.buffers()
     places = np.frombuffer(offsets, offset_type)

@@ -5,19 +5,19 @@ as the code object lives.
 """
 
 import dis
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
-from typing import cast
-from weakref import WeakKeyDictionary
+from typing import Generic, TypeVar, cast
+from weakref import ref
 
 from nborch.cache.fingerprint_values import ATOM_BYTES, text
 from nborch.cache.fingerprint_walk import Sink, pack
 
 __all__ = ["Import", "Name", "References", "references", "shape"]
 
-_shapes: WeakKeyDictionary[CodeType, bytes] = WeakKeyDictionary()
-_references: "WeakKeyDictionary[CodeType, References]" = WeakKeyDictionary()
+_T = TypeVar("_T")
 
 #: Names that a class body is given by the compiler: places, not meaning.
 _PLACES = frozenset({"__firstlineno__", "__static_attributes__"})
@@ -50,21 +50,51 @@ class References:
     imports: tuple[Import, ...]
 
 
+class _Memo(Generic[_T]):
+    """What is known of code objects, for as long as each of them lives.
+
+    NB. By identity: code objects with different qualified names may be equal.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ref[CodeType], _T]] = {}
+
+    def get(self, code: CodeType) -> _T | None:
+        entry = self._known.get(id(code))
+        return entry[1] if entry is not None and entry[0]() is code else None
+
+    def put(self, code: CodeType, value: _T) -> _T:
+        key = id(code)
+
+        def forget(gone: ref[CodeType]) -> None:
+            # Another code object may have taken the place meanwhile.
+            entry = self._known.get(key)
+            if entry is not None and entry[0] is gone:
+                del self._known[key]
+
+        self._known[key] = (ref(code, forget), value)
+        return value
+
+
+_shapes: _Memo[bytes] = _Memo()
+_references: _Memo[References] = _Memo()
+
+
 def shape(code: CodeType) -> bytes:
-    """Return 16 bytes for what a code object does, wherever it was written.
+    r"""Return 16 bytes for what a code object does, wherever it was written.
 
     >>> one = compile("x = 1", "a.py", "exec")
-    >>> two = compile("# moved\\nx   =   1", "b.py", "exec")
+    >>> two = compile("# moved\nx   =   1", "b.py", "exec")
     >>> shape(one) == shape(two)
     True
     """
     known = _shapes.get(code)
-    if known is None:
-        sink = Sink()
-        for piece in _pieces(code):
-            sink.write(piece)
-        known = _shapes[code] = sink.digest()
-    return known
+    if known is not None:
+        return known
+    sink = Sink()
+    for piece in _pieces(code):
+        sink.write(piece)
+    return _shapes.put(code, sink.digest())
 
 
 def _pieces(code: CodeType) -> Iterator[bytes]:
@@ -115,8 +145,6 @@ def _place_constants(steps: list[dis.Instruction]) -> set[int]:
 
 
 def _ordinal(starts: list[int], offset: int) -> int:
-    from bisect import bisect_left
-
     return bisect_left(starts, offset)
 
 
@@ -138,13 +166,13 @@ def references(code: CodeType) -> References:
     [('print', ()), ('tools', ('clean',))]
     """
     known = _references.get(code)
-    if known is None:
-        names: set[Name] = set()
-        imports: set[Import] = set()
-        _scan(code, names, imports)
-        known = References(tuple(sorted(names)), tuple(sorted(imports)))
-        _references[code] = known
-    return known
+    if known is not None:
+        return known
+    names: set[Name] = set()
+    imports: set[Import] = set()
+    _scan(code, names, imports)
+    found = References(tuple(sorted(names)), tuple(sorted(imports)))
+    return _references.put(code, found)
 
 
 def _scan(code: CodeType, names: set[Name], imports: set[Import]) -> None:

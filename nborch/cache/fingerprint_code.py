@@ -5,21 +5,19 @@ closures, and the live values of the names it looks up. A library's code is comp
 name and version.
 """
 
-import ast
 import builtins
+import dataclasses
 import functools
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import EnumMeta
-from pathlib import Path
 from typing import Any, cast
 
 from nborch.cache.fingerprint_bytecode import Import, Name, references, shape
-from nborch.cache.fingerprint_objects import HOOK
 from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Encoder, Sink, Steps, Walk, pack
+from nborch.cache.fingerprint_walk import Encoder, Steps, Walk
 from nborch.cache.origins import is_local, library_version
 from nborch.cache.sources import source_digest
 from nborch.exceptions import Unfingerprintable
@@ -27,7 +25,7 @@ from nborch.exceptions import Unfingerprintable
 __all__ = ["ENCODERS", "encode_body", "encode_class"]
 
 _HEAP_TYPE = 1 << 9
-_SINGLEDISPATCH = functools.singledispatch(lambda: None).__code__
+_SINGLEDISPATCH = cast("Any", functools.singledispatch(lambda _: None)).__code__
 _DESCRIPTORS: tuple[type, ...] = (
     types.WrapperDescriptorType,
     types.MethodDescriptorType,
@@ -263,10 +261,15 @@ def _encode_code(walk: Walk, value: object) -> None:
 def encode_class(walk: Walk, value: object) -> None:
     """Write a class: a library's by name, the user's by number with a body."""
     kind = cast("type", value)
-    is_known = kind.__module__ == "builtins" or _is_named(kind)
+    module = kind.__module__
+    if not isinstance(module, str):
+        # The type of Cython's functions shows those of its instances.
+        _write_library(walk, "builtins", kind.__qualname__)
+        return
     is_static = not kind.__flags__ & _HEAP_TYPE
-    if is_static or (is_known and not is_local(kind.__module__)):
-        _write_library(walk, kind.__module__, kind.__qualname__)
+    is_known = module == "builtins" or (not is_local(module) and _is_named(kind))
+    if is_static or is_known:
+        _write_library(walk, module, kind.__qualname__)
     else:
         names = " ".join(sorted(vars(kind)))
         walk.write_code(kind, text(kind.__qualname__) + text(names))
@@ -275,13 +278,13 @@ def encode_class(walk: Walk, value: object) -> None:
 def _class_body(walk: Walk, value: object) -> Steps:
     kind = cast("type", value)
     title = f"class {kind.__qualname__!r}"
-    walk.write(b"k" + text(kind.__qualname__))
+    walk.write(b"k" + text(kind.__module__) + text(kind.__qualname__))
     yield f"metaclass of {title}", type(kind)
     for base in kind.__bases__:
         yield f"base of {title}", base
     members: Mapping[str, Any] = {}
     if isinstance(kind, EnumMeta):
-        members = kind.__members__
+        members = cast("Mapping[str, Any]", kind.__members__)
         for name, member in members.items():
             walk.write(b"e" + text(name) + text(repr(member.name)))
             yield f"member {name!r} of {title}", member.value
@@ -293,9 +296,20 @@ def _class_body(walk: Walk, value: object) -> Steps:
         walk.write(b"." + text(name))
         if isinstance(entry, _DESCRIPTORS):
             walk.write(b"slot")
+        elif name == "__pydantic_decorators__":
+            yield f"validators of {title}", _pydantic_decorators(entry)
         else:
             yield f"attribute {name!r} of {title}", entry
     walk.write(b"end")
+
+
+def _pydantic_decorators(entry: Any) -> list[object]:
+    # NB. Each decorator also holds a reference with its class's address.
+    return [
+        (field.name, name, found.cls_var_name, found.func, found.shim, found.info)
+        for field in dataclasses.fields(entry)
+        for name, found in getattr(entry, field.name).items()
+    ]
 
 
 _OF_A_MEMBER = frozenset(

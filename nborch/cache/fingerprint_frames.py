@@ -1,6 +1,7 @@
 """Tables and columns of pandas, polars and Arrow, by content, column by column."""
 
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from nborch.cache.fingerprint_arrays import update, write_array, write_objects
@@ -81,7 +82,9 @@ def _numeric_digests(arrays: list[Any]) -> dict[int, bytes]:
         for place, array in enumerate(arrays)
         if type(array) is np.ndarray and array.dtype.kind in "biufcmM"
     }
-    plain = {place: pair for place, pair in plain.items() if pair[0].dtype.char not in "gG"}
+    plain = {
+        place: pair for place, pair in plain.items() if pair[0].dtype.char not in "gG"
+    }
     strided = []
     for array, hasher in plain.values():
         if array.flags.c_contiguous:
@@ -92,7 +95,7 @@ def _numeric_digests(arrays: list[Any]) -> dict[int, bytes]:
     for start in range(0, rows, _BLOCK):
         for array, hasher in strided:
             block = np.ascontiguousarray(array[start : start + _BLOCK])
-            hasher.update(block.view(np.uint8))
+            hasher.update(block.view(np.uint8).data)
     return {place: hasher.digest() for place, (_, hasher) in plain.items()}
 
 
@@ -147,14 +150,18 @@ def _column(walk: Walk, array: Any) -> Steps:
         walk.write(pack(int(array.ordered)))
         yield ".categories", array.categories
         yield from write_array(walk, np.asarray(array.codes))
+    elif not type(array).__module__.startswith("pandas."):
+        # Another package's array may keep what it likes besides its elements.
+        yield ".dtype", array.dtype
+        yield from write_objects(walk, list(array))
     elif hasattr(array, "_pa_array"):
         yield ".dtype.na_value", getattr(array.dtype, "na_value", None)
         yield from write_arrow(walk, array._pa_array)  # noqa: SLF001
     elif hasattr(array, "_data") and hasattr(array, "_mask"):
-        mask = np.asarray(array._mask)  # noqa: SLF001
+        mask, data = array._mask, array._data  # noqa: SLF001
         yield from write_array(walk, mask)
         # What lies under a mask is arbitrary.
-        yield from write_array(walk, np.where(mask, array._data.dtype.type(0), array._data))  # noqa: SLF001
+        yield from write_array(walk, np.where(mask, data.dtype.type(0), data))
     elif isinstance(array, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray):
         yield ".dtype", getattr(array.dtype, "tz", None)
         yield ".freq", getattr(array, "freq", None)
@@ -202,10 +209,12 @@ def _encode_polars_series(walk: Walk, value: object) -> Steps | None:
 
 
 def _polars_series(walk: Walk, series: Any) -> Steps:
-    import polars
+    import polars as pl
 
     walk.write(b"ps" + text(series.name) + text(repr(series.dtype)))
-    if isinstance(series.dtype, polars.Object):
+    if isinstance(series.dtype, pl.Enum):
+        yield ".dtype", series.dtype.categories.to_list()
+    if isinstance(series.dtype, pl.Object) or find_spec("pyarrow") is None:
         yield from write_objects(walk, series.to_list())
     else:
         yield from write_arrow(walk, series.to_arrow())

@@ -7,6 +7,7 @@ import io
 import sys
 import threading
 import types
+import typing
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 from nborch.cache.fingerprint_values import ATOM_BYTES, IMMUTABLE, encode_set, text
 from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
-from nborch.cache.origins import is_local
+from nborch.cache.origins import is_local, library_version
 from nborch.exceptions import Unfingerprintable
 
 __all__ = ["HOOK", "encoder_of_objects", "refusal"]
@@ -53,6 +54,13 @@ _REFUSED_BY_NAME = (
     ("concurrent.futures", "Executor", "an executor"),
     ("polars", "LazyFrame", "a lazy frame"),
 )
+_TYPE_VARIABLES: tuple[type, ...] = (
+    typing.TypeVar,
+    typing.ParamSpec,
+    typing.TypeVarTuple,
+    # Python 3.12 has it: the object of a "type" statement.
+    getattr(typing, "TypeAliasType", typing.TypeVar),
+)
 _IN_MEMORY = (io.BytesIO, io.StringIO)
 
 
@@ -85,6 +93,8 @@ def encoder_of_objects(kind: type) -> Encoder:
         encoder: Callable[[Walk, object], Steps] = _hooked
     elif reason is not None:
         return partial(_refuse, reason)
+    elif issubclass(kind, _TYPE_VARIABLES):
+        encoder = _type_variable
     elif issubclass(kind, enum.Enum):
         encoder = _member_of_enum
     elif issubclass(kind, set | frozenset):
@@ -109,6 +119,13 @@ def _hooked(walk: Walk, value: object) -> Steps:
     walk.write(b"H")
     yield "", type(value)
     yield "", getattr(value, HOOK)()
+
+
+def _type_variable(walk: Walk, value: object) -> Steps:
+    # Pickled by name, but one of a generic function (PEP 695) has no such name.
+    walk.write(b"v" + text(type(value).__name__) + text(str(value)))
+    for name in ("__bound__", "__constraints__", "__value__"):
+        yield f".{name}", getattr(value, name, None)
 
 
 def _member_of_enum(walk: Walk, value: object) -> Steps:
@@ -163,16 +180,20 @@ def _reduce(value: object) -> "str | tuple[Any, ...]":
 
 
 def _named(walk: Walk, value: object, name: str) -> Steps:
-    """Write a thing that is pickled as a name: a singleton, a ufunc, a type variable."""
+    """Write a thing that is pickled as a name: a singleton, a ufunc."""
     module_name = getattr(value, "__module__", None) or type(value).__module__
     found: object = sys.modules.get(module_name)
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is not value:
-        raise Unfingerprintable(f"the object {name!r} that {module_name!r} does not hold")
+        raise Unfingerprintable(
+            f"the object {name!r} that {module_name!r} does not hold"
+        )
     walk.write(b"g" + text(module_name) + text(name))
     yield "", type(value)
-    if is_local(module_name):
+    if not is_local(module_name):
+        walk.write(text(library_version(module_name)))
+    else:
         yield from _state(walk, getattr(value, "__dict__", None))
 
 
@@ -224,6 +245,7 @@ def _pairs(walk: Walk, pairs: "Iterable[tuple[object, object]] | None") -> Steps
     count = 0
     for key, item in pairs or ():
         walk.write(b"+")
+        walk.alive.append((key, item))
         yield "[a key]", key
         yield (key,), item
         count += 1

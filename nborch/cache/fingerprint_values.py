@@ -1,6 +1,6 @@
 """Atoms, built-in containers and the immutable values of the standard library."""
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -22,10 +22,10 @@ __all__ = ["ATOM_BYTES", "ENCODERS", "IMMUTABLE", "encode_set", "text"]
 
 #: Classes whose instances are told apart by content alone, never by identity.
 IMMUTABLE: tuple[type, ...] = (
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    datetime.tzinfo,
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    dt.tzinfo,
     decimal.Decimal,
     enum.Enum,
     fractions.Fraction,
@@ -74,9 +74,9 @@ ATOM_BYTES: Mapping[type, Callable[[Any], bytes]] = {
     bytes: lambda value: b"b%d:" % len(value) + value,
     type(Ellipsis): lambda _: b"E",
     type(NotImplemented): lambda _: b"I",
-    datetime.date: lambda value: b"m" + pack(value.toordinal()),
-    datetime.timedelta: lambda value: b"w" + text(
-        f"{value.days} {value.seconds} {value.microseconds}"
+    dt.date: lambda value: b"m" + pack(value.toordinal()),
+    dt.timedelta: lambda value: (
+        b"w" + text(f"{value.days} {value.seconds} {value.microseconds}")
     ),
     # NB. Not str(), which depends on the context; 1.0 is not 1.00.
     decimal.Decimal: lambda value: b"h" + text(repr(value.as_tuple())),
@@ -90,7 +90,7 @@ def _encode_atom(walk: Walk, value: object) -> None:
 
 def _encode_time(walk: Walk, value: object) -> Steps | None:
     # The pickled bytes hold the fold too.
-    raw, *zone = cast("datetime.datetime", value).__reduce_ex__(4)[1]
+    raw, *zone = cast("Any", value).__reduce_ex__(4)[1]
     walk.write(b"when" + text(type(value).__name__) + raw + pack(len(zone)))
     return iter([(".tzinfo", zone[0])]) if zone else None
 
@@ -212,7 +212,7 @@ ENCODERS: Mapping[type, Encoder] = {
     frozenset: encode_set,
     bytearray: _encode_bytearray,
     memoryview: _encode_memoryview,
-    datetime.datetime: _encode_time,
-    datetime.time: _encode_time,
+    dt.datetime: _encode_time,
+    dt.time: _encode_time,
     types.MappingProxyType: _encode_proxy,
 }

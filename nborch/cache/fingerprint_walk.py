@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nborch.exceptions import Unfingerprintable
 
@@ -46,7 +46,7 @@ class Encoders:
     finish: "Callable[[Walk], None]"
 
 
-class Entangled(Exception):  # noqa: N818  (a signal, never shown)
+class Entangled(Exception):
     """A container was met again that had been written as part of a plain tree."""
 
 
@@ -129,15 +129,13 @@ class Walk:
         self.bodies: list[object] = []
         self.swallowed: set[int] = set()
         # Memory that may be shared in parts, to be compared at the end.
-        self.arrays: list[object] = []
+        self.arrays: list[Any] = []
         self.touched = 0
         self.depth = 0
         # Ids stand for objects only while the objects live.
         self.alive: list[object] = []
         self._set_depth = 0
         self._members = 0
-
-    # ------------------------------------------------------------------ the walk
 
     def run(self, value: object) -> bytes:
         """Write a value and the code it leads to; return its 16-byte digest."""
@@ -181,6 +179,13 @@ class Walk:
         except Unfingerprintable as error:
             where = "".join(map(_label_text, labels)) + error.path
             raise Unfingerprintable(error.reason, where) from error.__cause__
+        except Entangled:
+            raise
+        except Exception as error:
+            # An odd class may raise anything when it is looked at.
+            where = "".join(map(_label_text, labels))
+            reason = f"a value that raised {error!r} when it was read"
+            raise Unfingerprintable(reason, where) from error
         finally:
             self.depth = outer_depth
 
@@ -188,10 +193,8 @@ class Walk:
         encoder = self._known[type(value)] = self._encoders.of(type(value))
         return encoder
 
-    # ------------------------------------------------------- identity and numbers
-
     def is_met(self, value: object) -> bool:
-        """Number a thing that has an identity; write the number if it has one."""
+        """Give a thing with an identity its number, or write the one it has."""
         self.touched += 1
         key = id(value)
         number = self.numbers.get(key)
@@ -261,8 +264,6 @@ class Walk:
     def _redirect(self, sink: Sink) -> None:
         self.sink = sink
         self.write = sink.write
-
-    # ----------------------------------------------------------------------- sets
 
     def write_members(self, members: "set[object] | frozenset[object]") -> None:
         """Write what a set holds, in an order that only its content decides.

@@ -3,14 +3,19 @@
 Never a false hit: what has no content to compare raises `Unfingerprintable`.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
 from nborch.cache import fingerprint_code, fingerprint_values
-from nborch.cache.fingerprint_arrays import encoder_of_numpy, overlaps
+from nborch.cache.fingerprint_arrays import encoder_of_numpy, overlaps, span
 from nborch.cache.fingerprint_arrow import encoder_of_arrow
 from nborch.cache.fingerprint_frames import encoder_of_pandas, encoder_of_polars
 from nborch.cache.fingerprint_objects import encoder_of_objects
 from nborch.cache.fingerprint_walk import Encoder, Encoders, Entangled, Walk
+from nborch.exceptions import Unfingerprintable
 
-__all__ = ["fingerprint"]
+__all__ = ["Fingerprints", "fingerprint", "fingerprints"]
 
 _BY_TYPE: dict[type, Encoder] = {
     **fingerprint_values.ENCODERS,
@@ -30,10 +35,62 @@ def fingerprint(value: object) -> str:
     >>> fingerprint({"b", "a"}) == fingerprint({"a", "b"})
     True
     """
+    return _walked(value)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """The fingerprints of several values, and what they have in common."""
+
+    #: The fingerprint of each value by its name.
+    each: Mapping[str, str]
+    #: How they share what can be changed: empty if they are independent.
+    sharing: str
+
+
+def fingerprints(values: Mapping[str, object]) -> Fingerprints:
+    """Return the fingerprint of each of several values, and of what they share.
+
+    >>> a, b = [1], [1]
+    >>> fingerprints({"x": a, "y": b}).sharing
+    ''
+    >>> fingerprints({"x": a, "y": a}).sharing == ""
+    False
+
+    Code that changes one of two inputs changes the other too if they are one and the
+    same list. So the key of a cell needs, besides its inputs one by one, this.
+    """
+    each: dict[str, str] = {}
+    met: dict[int, str] = {}
+    spans: list[tuple[int, int, str]] = []
+    alive: list[Walk] = []
+    related: set[str] = set()
+    for name in sorted(values):
+        each[name], walk = _walked(values[name], name)
+        alive.append(walk)
+        identities = walk.swallowed | walk.numbers.keys()
+        for key in identities & met.keys():
+            related |= {name, met[key]}
+        met |= dict.fromkeys(identities, name)
+        spans += [(*span(array), name) for array in walk.arrays]
+    spans.sort()
+    for one, other in pairwise(spans):
+        if other[0] < one[1] and one[2] != other[2]:
+            related |= {one[2], other[2]}
+    joint = {name: values[name] for name in sorted(related)}
+    return Fingerprints(each, fingerprint(joint) if joint else "")
+
+
+def _walked(value: object, name: str = "") -> tuple[str, Walk]:
+    walk = Walk(_ENCODERS)
     try:
-        return Walk(_ENCODERS).run(value).hex()
-    except Entangled:
-        return Walk(_ENCODERS, accelerate=False).run(value).hex()
+        try:
+            return walk.run(value).hex(), walk
+        except Entangled:
+            walk = Walk(_ENCODERS, accelerate=False)
+            return walk.run(value).hex(), walk
+    except Unfingerprintable as error:
+        raise Unfingerprintable(error.reason, name + error.path) from error.__cause__
 
 
 def _encoder_of(kind: type) -> Encoder:

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 2.0
 PAUSE_SECONDS = 10.0
 
 
-class IndexUnavailable(NborchError, RuntimeError):  # noqa: N818 - says what happened
+class IndexUnavailable(NborchError, RuntimeError):
     """The index cannot be used now; the message says why and what to do."""
 
 
@@ -51,7 +51,7 @@ class Index:
         self._warn = warn
         self._lock = threading.RLock()
         self._rows: Any = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[int, int, bool] | None = None
         self._pauses_until = {"read": 0.0, "write": 0.0}
         _open_indexes.add(self)
 
@@ -94,9 +94,8 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """Yield every key with its row, as they are when each is reached."""
-        keys = self._do("read", lambda rows: [*rows.iterkeys()])
-        for key in keys:
-            row = self.get(key)
+        for key in self._do("read", lambda rows: [*rows.iterkeys()]):
+            row = self.get(key) if type(key) is str else None
             if row is not None:
                 yield key, row
 
@@ -137,10 +136,12 @@ class Index:
             raise AssertionError  # pragma: no cover - the loop returns or raises
 
     def _opened(self) -> Any:
+        # NB. SQLite goes on with a file that was moved away, or emptied, and what is
+        # written there is lost: look at the file's name each time.
+        if self._rows is not None and self._present() != self._identity:
+            self.close()
         if self._rows is None:
-            self._identity = None
-            with suppress(OSError):
-                self._identity = _identity(self._file)
+            self._identity = self._present()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._rows = _rows_type()(
                 str(self._folder),
@@ -155,16 +156,21 @@ class Index:
                 # NB. A mapped database that is truncated by someone kills the process.
                 sqlite_mmap_size=0,
             )
-            self._identity = _identity(self._file)
+            self._identity = self._present()
         return self._rows
+
+    def _present(self) -> tuple[int, int, bool] | None:
+        """Return what tells the file there from another one, if there is one."""
+        try:
+            status = self._file.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size > 0
 
     def _set_aside(self, cause: BaseException) -> None:
         """Move the damaged folder away, unless another process has done so."""
         with self._gate.collect():
-            try:
-                if _identity(self._file) != self._identity:
-                    return
-            except OSError:
+            if self._identity is None or self._present() != self._identity:
                 return
             for older in self._folder.parent.glob("index.corrupt-*"):
                 shutil.rmtree(older, ignore_errors=True)
@@ -175,8 +181,16 @@ class Index:
             f" {str(aside)!r}; results are computed again."
         )
 
-    def leave_to_parent(self) -> None:
-        """Start afresh in a forked child; the parent's connection stays untouched."""
+    def before_fork(self) -> None:
+        """Let no other thread be within SQLite: its locks would stay shut for ever."""
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh in the child; the parent's connection stays untouched."""
         if self._rows is not None:
             _of_the_parent.append(self._rows)
         self._rows = None
@@ -184,21 +198,32 @@ class Index:
 
 
 _open_indexes: "weakref.WeakSet[Index]" = weakref.WeakSet()
+_forking: list[Index] = []
 #: NB. A connection that was opened before a fork must not be closed in the child.
 _of_the_parent: list[Any] = []
 
 
+def _before_fork() -> None:
+    _forking[:] = list(_open_indexes)
+    for index in _forking:
+        index.before_fork()
+
+
 def _after_fork() -> None:
-    for index in list(_open_indexes):
-        index.leave_to_parent()
+    while _forking:
+        _forking.pop().after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def _after_fork_in_child() -> None:
+    while _forking:
+        _forking.pop().after_fork_in_child()
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork,
+    after_in_child=_after_fork_in_child,
+)
 
 
 def _is_locked(cause: BaseException) -> bool:
@@ -212,7 +237,11 @@ def _is_damage(cause: BaseException) -> bool:
     if isinstance(cause, sqlite3.OperationalError):
         told = str(cause)
         return "no such" in told or "malformed" in told or "schema" in told
-    return not isinstance(cause, (OSError, MemoryError))
+    # What was planted in the settings table makes diskcache stumble in many ways.
+    stumbles = (TypeError, ValueError, LookupError, AttributeError, AssertionError)
+    harmless = (sqlite3.ProgrammingError, UnicodeError)
+    damage = isinstance(cause, (sqlite3.DatabaseError, *stumbles))
+    return damage and not isinstance(cause, harmless)
 
 
 @cache
@@ -250,7 +279,7 @@ def _disk_type() -> Any:
 
 
 @cache
-def _rows_type() -> Any:
+def _rows_type() -> Any:  # noqa: C901 - one small class, which must be made late
     """Return diskcache's ``Cache`` with one connection and a short patience."""
     import diskcache
 
@@ -283,6 +312,22 @@ def _rows_type() -> Any:
         def _sql_retry(self) -> Any:
             # Theirs retries for 60 seconds; the connection's own timeout is enough.
             return self._con.execute
+
+        def reset(self, key: str, value: Any = None, *args: Any, **update: Any) -> Any:
+            # Theirs tries to set a pragma for 60 seconds, too.
+            if value is None:
+                return super().reset(key)
+            if not key.startswith("sqlite_"):
+                return super().reset(key, value, *args, **update)
+            if update.get("update", True):
+                self._sql("UPDATE Settings SET value = ? WHERE key = ?", (value, key))
+            pragma = key.removeprefix("sqlite_")
+            if not pragma.isidentifier() or type(value) not in {int, str}:
+                raise sqlite3.DatabaseError(f"malformed setting {key!r}")
+            if self._sql(f"PRAGMA {pragma}").fetchall() != [(value,)]:
+                self._sql(f"PRAGMA {pragma} = {value}").fetchall()
+            setattr(self, key, value)
+            return value
 
         def close(self) -> None:
             connection, self._connection = self._connection, None

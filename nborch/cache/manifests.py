@@ -31,11 +31,11 @@ _HEADER_AT = len(_MAGIC) + _SIGNER + _MAC
 _PURPOSE = b"nborch result, format 1"
 
 
-class RowDamaged(Exception):  # noqa: N818 - says what happened
+class RowDamaged(Exception):
     """A row is not what was written."""
 
 
-class RowForeign(Exception):  # noqa: N818 - says what happened
+class RowForeign(Exception):
     """A row was signed with another secret, or for another store."""
 
 

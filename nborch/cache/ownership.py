@@ -14,7 +14,7 @@ __all__ = ["UntrustedFile", "make_private", "read_or_create"]
 SECRET_BYTES = 32
 
 
-class UntrustedFile(NborchError, PermissionError):  # noqa: N818 - says what it is
+class UntrustedFile(NborchError, PermissionError):
     """A file or folder that must be ours alone can be changed by others."""
 
 
@@ -58,8 +58,8 @@ def _read_owned(path: Path, length: int) -> bytes:
             f"The file {str(path)!r} cannot be opened ({problem.strerror}); nborch"
             " needs a plain file there. Remove it and a new one is made."
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UntrustedFile(f"{str(path)!r} is no plain file. Remove it.")
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
@@ -67,7 +67,9 @@ def _read_owned(path: Path, length: int) -> bytes:
                 f"The file {str(path)!r} is not yours alone."
                 f" Run: chmod 600 {str(path)!r}, or remove it and a new one is made."
             )
-        content = file.read(length + 1)
+        content = os.read(descriptor, length + 1)
+    finally:
+        os.close(descriptor)
     if len(content) != length:
         raise UntrustedFile(
             f"The file {str(path)!r} has not the {length} bytes that it should have."

@@ -25,7 +25,7 @@ _LONG_FORMS = {b"\x8e": "bytes", b"\x96": "bytearray", b"\x8d": "str"}
 _SHORT_FORMS = {b"B": "bytes", b"X": "str"}
 
 
-class Unstorable(NborchError, TypeError):  # noqa: N818 - says what happened
+class Unstorable(NborchError, TypeError):
     """A value cannot be stored: a lock, a generator, an open file.
 
     Parameters

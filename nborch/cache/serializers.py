@@ -4,6 +4,8 @@
 mapped file. Bytes and names are other modules' business.
 """
 
+import gc
+import os
 import pickle
 import threading
 from collections.abc import Iterator, Sequence
@@ -107,14 +109,23 @@ _paused = 0
 _was_enabled = False
 
 
+def _after_fork() -> None:
+    """Resume in a forked child what other threads of the parent had paused."""
+    global _pauses, _paused
+    if _paused and _was_enabled:
+        gc.enable()
+    _pauses, _paused = threading.Lock(), 0
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextmanager
 def _collection_paused() -> Iterator[None]:
     """Keep the cycle collector from walking a half-built value again and again.
 
     Counted, since other threads may load at the same time.
     """
-    import gc
-
     global _paused, _was_enabled  # noqa: PLW0603 - gc is one per process, so is this
     with _pauses:
         if _paused == 0:
@@ -125,6 +136,6 @@ def _collection_paused() -> Iterator[None]:
         yield
     finally:
         with _pauses:
-            _paused -= 1
+            _paused = max(_paused - 1, 0)
             if _paused == 0 and _was_enabled:
                 gc.enable()

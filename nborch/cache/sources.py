@@ -5,7 +5,6 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from nborch.cache.fingerprint_bytecode import shape
 from nborch.cache.keys import digest
 from nborch.cache.origins import is_local, library_version
 

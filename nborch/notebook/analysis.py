@@ -37,6 +37,9 @@ class CellAnalysis:
     mutates
         Names whose object the cell visibly changes in place: by storing into it, by an
         augmented assignment or by a method known to. A hint: calls may do it unseen.
+    reaches_into
+        Names an attribute of whose object is changed: ``os.environ["A"] = "b"``. If
+        such a name is a module, a restored cell would not repeat the change.
     dynamic
         Why the inputs cannot be proven, as ``"line 3 calls exec()"``.
     history
@@ -47,6 +50,15 @@ class CellAnalysis:
         What lies outside the namespace and is repeated by `prelude`.
     star_imports
         Modules that are imported from with ``*``. They may bind any name.
+    prelude
+        The statements to execute again on a hit, in this order and before the values
+        are bound: imports, plain definitions, and settings. They keep their lines.
+    prelude_names
+        The names whose last binding is by `prelude`: their values need no storing.
+    unrestorable
+        Names of functions and classes that are not safe to define again: a default is
+        computed, a decorator needs a value that the cell has computed, or an attribute
+        was set afterwards.
     literals
         The string constants, any of which could be a path.
     is_async
@@ -63,6 +75,7 @@ class CellAnalysis:
     deletes: frozenset[str]
     deferred: frozenset[str]
     mutates: frozenset[str]
+    reaches_into: frozenset[str]
     dynamic: tuple[str, ...]
     history: frozenset[str]
     effects: tuple[str, ...]
@@ -119,6 +132,7 @@ def analyse(source: str) -> CellAnalysis:
         deletes=frozenset(n for n, flags in state.items() if flags & GONE),
         deferred=frozenset(deferred - frame.reads),
         mutates=frozenset(frame.mutates),
+        reaches_into=frozenset(frame.reaches_into),
         dynamic=tuple(str(n) for n in notes if n.kind is NoteKind.DYNAMIC),
         history=frozenset(n for n in frame.reads if _HISTORY.fullmatch(n)),
         effects=tuple(str(n) for n in notes if n.kind is NoteKind.EFFECT),

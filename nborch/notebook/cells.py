@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from nborch.cache.code import ast_digest, is_local
@@ -18,13 +19,15 @@ from nborch.notebook.analysis import analyse
 from nborch.notebook.imports import imported_modules, module_fingerprints
 from nborch.notebook.namespace import Changes, Uncachable, changes, inputs_of, rebind
 from nborch.notebook.recording import Recording, record, replay
+from nborch.notebook.surroundings import Surroundings, restore_generators
 from nborch.notebook.traces import FileTrace, trace_files, traces_of, unchanged
 from nborch.view.badge import Badge
 
 __all__ = ["CellTask", "Source"]
 
-#: The parts of a kept cell: the values of names, and what was shown.
-NAMES, SHOWN = "names", "shown"
+#: The parts of a kept cell: the values of names, what was shown, and the state of the
+#: random number generators if it changed.
+NAMES, SHOWN, GENERATORS = "names", "shown", "generators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class CellTask:
         self.key: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._before: dict[str, Any] = {}
+        self._surroundings: Surroundings | None = None
         self._restoring: tuple[Entry, dict[str, Any]] | None = None
         self._trace: FileTrace | None = None
         self._recording: Recording | None = None
@@ -108,7 +112,9 @@ class CellTask:
         """Keep what the cell did, if it can be done again without running it."""
         if self.key is None or self._recording is None or self._trace is None:
             return {}
+        parts: dict[str, Any] = {SHOWN: self._recording.outputs}
         try:
+            parts |= self._generators()
             made = self._changes()
             files = traces_of(self._trace)
             modules = module_fingerprints(self._local_imports())
@@ -123,7 +129,7 @@ class CellTask:
             "files": files,
             "modules": modules,
         }
-        parts = {NAMES: made.values, SHOWN: self._recording.outputs}
+        parts[NAMES] = made.values
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             entry = self._cache.keep(
@@ -165,6 +171,8 @@ class CellTask:
         self._execute_prelude(early=False)
         last = meta["last"]
         result = self.namespace.get(last) if last else None
+        if GENERATORS in entry.parts:
+            restore_generators(entry.load(GENERATORS))
         replay(self._shell, entry.load(SHOWN), result)
 
     def badge(self, *, hit: bool) -> Badge | None:
@@ -192,6 +200,17 @@ class CellTask:
         if analysis.history:
             name = min(analysis.history)
             self.reason = f"reads {name!r}, which depends on what ran before"
+            return
+        module = next(
+            (
+                name
+                for name in sorted(analysis.mutates)
+                if isinstance(self.namespace.get(name), ModuleType)
+            ),
+            None,
+        )
+        if module is not None:
+            self.reason = f"changes the module {module!r}"
             return
         if analysis.unrestorable:
             name = analysis.unrestorable[0]
@@ -230,6 +249,7 @@ class CellTask:
     def _watching(self) -> ExitStack:
         """Start to record; what is found is kept in this object."""
         self._before = dict(self.namespace)
+        self._surroundings = Surroundings.now()
         stack = ExitStack()
         self._trace = stack.enter_context(trace_files(self._cache.folder.parent))
         self._recording = stack.enter_context(record(self._shell))
@@ -239,6 +259,21 @@ class CellTask:
         if self._recording is not None and self._recording.live:
             raise Uncachable("shows a widget, which lives in the kernel")
         return changes(self.analysis, self._before, self.namespace, self._fingerprints)
+
+    def _generators(self) -> dict[str, Any]:
+        """Return the part with the generators' states, if the cell changed any.
+
+        Raises
+        ------
+        Uncachable
+            The cell changed something else of the process.
+        """
+        before, after = self._surroundings, Surroundings.now()
+        if before is None:
+            return {}
+        before.check_against(after)
+        states = before.generators_after(after, seeds="seed" in self._code)
+        return {GENERATORS: states} if states else {}
 
     def _last_name(self, made: Changes) -> str | None:
         """Return a name of the value that was shown last, so that ``_`` gets it."""

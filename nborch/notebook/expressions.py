@@ -122,7 +122,7 @@ class ExpressionWalk(Walk):
     def _reach_in(self, node: ast.Attribute | ast.Subscript) -> None:
         self.may_call()
         if not isinstance(node.ctx, ast.Load):
-            self.mutate(node.value)
+            self.mutate(node.value, reaches_in=True)
 
     def operation(self, node: ast.AST) -> None:
         """Walk the operands; operators call methods of theirs."""
@@ -325,7 +325,8 @@ class ExpressionWalk(Walk):
         if isinstance(called, ast.Attribute):
             last = called.attr
             if last in MUTATORS:
-                self.mutate(called.value)
+                through = isinstance(called.value, ast.Attribute)
+                self.mutate(called.value, reaches_in=through)
         elif isinstance(called, ast.Name):
             last = called.id
         if last in MUTATES_FIRST and node.args:
@@ -368,10 +369,8 @@ def parameters(arguments: ast.arguments) -> list[str]:
     ['a', 'c', 'b', 'd']
     """
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    for rest in (arguments.vararg, arguments.kwarg):
-        if rest is not None:
-            named.append(rest)
-    return [argument.arg for argument in named]
+    rest = (arguments.vararg, arguments.kwarg)
+    return [argument.arg for argument in (*named, *rest) if argument is not None]
 
 
 def _is_name(node: ast.AST, *names: str) -> bool:

@@ -1,7 +1,8 @@
 """What functions of well-known packages do, by the last part of their name.
 
-Types are not known before a cell runs, so these tables only ever err to one side: a name
-that is missing here costs precision, never a wrong answer.
+Types are not known before a cell runs, so names have to do. `MUTATORS` and
+`MUTATES_FIRST` are hints; a name that is missing in `PASSING` or `DECLARING` costs
+precision, never a wrong answer.
 """
 
 __all__ = [
@@ -47,8 +48,9 @@ PROVABLE_IF_LITERAL = frozenset({"query", "eval"})
 #: although its block was left half way.
 PASSING = _words("""
     open fdopen NamedTemporaryFile TemporaryFile TemporaryDirectory ZipFile TarFile
-    closing nullcontext redirect_stdout redirect_stderr chdir catch_warnings localcontext
-    Lock RLock Semaphore Condition Pool ThreadPoolExecutor ProcessPoolExecutor TaskGroup
+    closing nullcontext redirect_stdout redirect_stderr chdir catch_warnings
+    localcontext Lock RLock Semaphore Condition
+    Pool ThreadPoolExecutor ProcessPoolExecutor TaskGroup
     option_context ExcelWriter ExcelFile HDFStore read_csv errstate printoptions
     rc_context axes_style plotting_context open_dataset File no_grad inference_mode
     enable_grad set_grad_enabled autocast GradientTape config_context parallel_backend

@@ -4,11 +4,16 @@ The runner loads this module as an IPython extension. It adds no names and no ma
 ``%load_ext nborch`` in the notebook does the same as everywhere else.
 """
 
+import atexit
 import faulthandler
+import os
+import signal
 import sys
 from typing import Any
 
 __all__ = ["load_ipython_extension", "request_metadata", "unload_ipython_extension"]
+
+_EXIT_SECONDS = 1.0
 
 
 def request_metadata() -> dict[str, Any]:
@@ -30,6 +35,7 @@ def load_ipython_extension(shell: Any) -> None:
     """Let the kernel keep outputs until they are read, and leave word of a crash."""
     if getattr(shell, "kernel", None) is not None:
         _tell_of_crashes()
+        _exit_in_time()
         _lift_output_limit()
         shell.events.register("pre_execute", _lift_output_limit)
 
@@ -47,6 +53,19 @@ def _tell_of_crashes() -> None:
     stream = getattr(sys.stderr, "_original_stdstream_copy", None) or sys.__stderr__
     if stream is not None and not faulthandler.is_enabled():
         faulthandler.enable(file=stream, all_threads=False)
+
+
+def _exit_in_time() -> None:
+    # NB. ipykernel can wait for its own output thread while it exits, for ten seconds.
+    # Handlers run in the reverse order, so the user's have run when this one does.
+    kernel = os.getpid()
+
+    def limit() -> None:
+        if os.getpid() == kernel and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, _EXIT_SECONDS)
+
+    atexit.register(limit)
 
 
 def _lift_output_limit() -> None:

@@ -223,7 +223,7 @@ class LiveKernel:
             self.client.kernel_info()
             reply = loop.create_task(self._first_message())
             first: set[asyncio.Future[Any]] = {reply, self.exited}
-            await asyncio.wait(first, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first, timeout=2, return_when=asyncio.FIRST_COMPLETED)
             if reply.done():
                 self.info = reply.result()["content"]
                 # An answer without a word on iopub: it is not connected yet, ask again.

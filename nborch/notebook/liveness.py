@@ -1,13 +1,17 @@
 """What may have happened to each name at a point of a cell, and what is still to come.
 
-The analysis walks a cell in the order in which Python evaluates it and keeps, for every
-name, the set of things that may be true of it: it still has the value from before the
+The analysis walks a cell in the order in which Python evaluates it. For every name it
+keeps the set of things that may be true of it: it still has its value from before the
 cell (`OLD`), the cell has bound it (`BOUND`) or deleted it (`GONE`). Where paths meet,
 the sets are united. A read counts as an input exactly when `OLD` is in the set.
 
-Nothing but a binding or a deletion takes `OLD` away, and nothing brings it back. This is
-why two passes over a loop are enough, and why the body of a function has to be looked at
-only once: at the first moment when something may call it.
+Nothing but a binding or a deletion takes `OLD` away, and nothing brings it back. This
+is why two passes over a loop are enough, and why the reads of a function have to be
+looked at only once: at the first moment when something may call it.
+
+Two things are left out on purpose: finalisers and signal handlers, which run at any
+moment, and what functions from earlier cells read or bind. The fingerprints of those
+functions account for that.
 """
 
 from collections.abc import Iterable
@@ -62,8 +66,8 @@ class Body:
         Globals that it may bind or delete.
     surely
         Globals that are bound whenever it returns.
-    mutates
-        Globals whose object it visibly changes in place.
+    mutates, reaches_into
+        Globals whose object it visibly changes in place, or an attribute of it.
     notes
         Remarks that hold once it runs.
     """
@@ -73,6 +77,7 @@ class Body:
     deletes: frozenset[str] = frozenset()
     surely: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
+    reaches_into: frozenset[str] = frozenset()
     notes: frozenset[Note] = frozenset()
 
 

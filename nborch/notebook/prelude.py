@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 
 from nborch.notebook.cell_walk import Step
 from nborch.notebook.idioms import DECLARING
+from nborch.notebook.scopes import bound_names
 from nborch.notebook.shell_calls import Magic, magic_kind, shell_method
 
 __all__ = ["Prelude", "plan"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+#: What is plain if its parts are. Names, items and operators are looked at closer.
+_PLAIN = (ast.Constant, ast.UnaryOp, ast.Compare, ast.Tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +60,30 @@ class _Evaluation:
 
     def statement(self, node: ast.stmt, *, inside: bool = False) -> bool:
         """Note what `node` evaluates; return whether it may be executed again."""
+        plain = False
         match node:
             case ast.Import() | ast.ImportFrom():
-                self.declares = True
-                return True
+                plain = self.declares = True
             case ast.Pass() | ast.Expr(value=ast.Constant()):
-                return inside
+                plain = inside
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                return self._function(node)
+                plain = self._function(node)
             case ast.ClassDef():
-                return self._class(node)
+                plain = self._class(node)
             case ast.If(test=test, body=body, orelse=orelse):
-                return self.expression(test) and self._all([*body, *orelse])
+                plain = self.expression(test) and self._all([*body, *orelse])
             case ast.Try():
-                return self._try(node)
+                plain = self._try(node)
             case ast.Assign(targets=[ast.Name()], value=value):
-                return self._assigned(value, inside=inside)
+                plain = self._assigned(value, inside=inside)
             case ast.AnnAssign(target=ast.Name(), value=value, annotation=annotation):
-                return self._annotation(annotation) and (
+                plain = self._annotation(annotation) and (
                     value is None or self._assigned(value, inside=inside)
                 )
-        return type(node).__name__ == "TypeAlias" and self._declare()
-
-    def _declare(self) -> bool:
-        self.declares = True
-        return True
+            case _ if type(node).__name__ == "TypeAlias":
+                # Only 3.12 and later have the class; its value is not evaluated here.
+                plain = self.declares = True
+        return plain
 
     def _all(self, nodes: list[ast.stmt]) -> bool:
         return all(self.statement(node, inside=True) for node in nodes)
@@ -154,39 +158,27 @@ class _Evaluation:
 
     def expression(self, node: ast.expr) -> bool:
         """Note what `node` looks up; return whether it is plain."""
-        match node:
-            case ast.Constant():
-                return True
-            case ast.Name(id=name):
-                self.names.add(name)
-                return True
-            case ast.Attribute(value=value):
-                self._reach_into(value)
-                return self.expression(value)
-            case ast.Subscript(value=value, slice=index):
-                self._reach_into(value)
-                return self.expression(value) and self.expression(index)
-            case ast.UnaryOp(operand=operand):
-                return self.expression(operand)
-            case ast.BinOp(left=left, right=right, op=ast.BitOr()):
-                return self.expression(left) and self.expression(right)
-            case ast.BinOp(left=ast.Constant(), right=ast.Constant()):
-                return True
-            case ast.Compare(left=left, comparators=comparators):
-                return all(map(self.expression, [left, *comparators]))
-            case ast.Tuple(elts=elements):
-                return all(map(self.expression, elements))
-            case ast.List(elts=elements) | ast.Set(elts=elements):
-                self.fresh = True
-                return all(map(self.expression, elements))
-            case ast.Dict(keys=keys, values=values):
-                self.fresh = True
-                return all(each is None or self.expression(each) for each in keys) and (
-                    all(map(self.expression, values))
-                )
-            case ast.Lambda():
-                return self._lambda(node)
-        return False
+        if isinstance(node, ast.Lambda):
+            return self._lambda(node)
+        if isinstance(node, ast.Name):
+            self.names.add(node.id)
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            self._reach_into(node)
+        elif isinstance(node, ast.List | ast.Set | ast.Dict):
+            self.fresh = True
+        elif isinstance(node, ast.BinOp):
+            constants = isinstance(node.left, ast.Constant) and isinstance(
+                node.right, ast.Constant
+            )
+            if not constants and not isinstance(node.op, ast.BitOr):
+                return False
+        elif not isinstance(node, _PLAIN):
+            return False
+        return all(
+            self.expression(part)
+            for part in ast.iter_child_nodes(node)
+            if isinstance(part, ast.expr)
+        )
 
     def _reach_into(self, node: ast.expr) -> None:
         while isinstance(node, ast.Attribute | ast.Subscript):
@@ -212,6 +204,7 @@ class _Plan:
         node = step.statement
         if _is_setting(node):
             self.chosen.append(node)
+            self._touched(step.touched)
             return
         evaluation = _Evaluation(self.lazy)
         plain = evaluation.statement(node)
@@ -223,24 +216,30 @@ class _Plan:
                 if self.constants[name] not in self.chosen:
                     self.chosen.append(self.constants[name])
             self.chosen.append(node)
-            self._bound(step.touched, by_prelude=True)
+            self._touched(step.touched)
+            self._made_again(bound_names([node])[0])
             return
-        self._bound(step.touched, by_prelude=False)
+        self._touched(step.touched)
+        for name in bound_names([node])[0]:
+            self.left_out.pop(name, None)
         self.left_out.update(dict.fromkeys(_defined_by(node)))
         constant = _constant_name(node)
         if constant is not None:
             self.constants[constant] = node
 
-    def _bound(self, touched: Collection[str], *, by_prelude: bool) -> None:
-        for name in touched:
+    def _touched(self, names: Collection[str]) -> None:
+        """Note that these names may be bound here, if only by functions called."""
+        self.names.difference_update(names)
+        self.others.update(names)
+        for name in names:
             self.constants.pop(name, None)
+
+    def _made_again(self, names: Collection[str]) -> None:
+        """Note that these names are bound by a statement of the prelude."""
+        self.names.update(names)
+        self.others.difference_update(names)
+        for name in names:
             self.left_out.pop(name, None)
-        if by_prelude:
-            self.names.update(touched)
-            self.others.difference_update(touched)
-        else:
-            self.names.difference_update(touched)
-            self.others.update(touched)
 
     def _same_again(self, step: Step, evaluation: _Evaluation) -> bool:
         """Return whether repeating the statement gives what it gave."""

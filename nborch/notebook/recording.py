@@ -1,6 +1,7 @@
 """What a cell shows, recorded while it is shown, and shown again later."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
@@ -12,6 +13,8 @@ __all__ = ["Recording", "record", "replay"]
 MOST_TEXT = 10_000_000
 #: Outputs whose front end needs a live object in the kernel cannot be shown again.
 LIVE = "application/vnd.jupyter.widget-view+json"
+#: An output that is none of the cell's own: new content for an earlier cell's display.
+UPDATE = "update_display_data"
 
 Output = dict[str, Any]
 
@@ -37,18 +40,24 @@ class Recording:
         self._characters = 0
         self._clears = False
         self._by_display_id: dict[str, Output] = {}
+        # Threads print while the cell displays.
+        self._lock = threading.RLock()
         self.live = False
 
     @property
     def outputs(self) -> list[Output]:
         """The outputs so far."""
-        self._close_text()
-        return self._outputs
+        with self._lock:
+            self._close_text()
+            return self._outputs
 
     def add_text(self, name: str, text: str) -> None:
         """Take text printed on ``stdout`` or ``stderr``."""
-        if not text:
-            return
+        if text:
+            with self._lock:
+                self._add_text(name, text)
+
+    def _add_text(self, name: str, text: str) -> None:
         self._clear_if_due()
         last = self._outputs[-1] if self._outputs else None
         if not self._texts or last is None or last.get("name") != name:
@@ -70,37 +79,44 @@ class Recording:
     ) -> None:
         """Take a display, or the new content of an earlier one."""
         self.live |= LIVE in data
-        output = {
-            "output_type": "display_data",
-            "data": dict(data),
-            "metadata": dict(metadata or {}),
-        }
-        if update:
-            if display_id in self._by_display_id:
-                self._by_display_id[display_id].update(output)
-            return
-        self._append(output)
-        if display_id is not None:
-            self._by_display_id[display_id] = output
+        looks = {"data": dict(data), "metadata": dict(metadata or {})}
+        output: Output = {"output_type": "display_data", **looks}
+        with self._lock:
+            if display_id is not None:
+                output["display_id"] = display_id
+            if not update:
+                self._append(output)
+            elif display_id in self._by_display_id:
+                self._by_display_id[display_id].update(looks)
+                return
+            else:
+                # The display is another cell's, above this one.
+                self._append(output | {"output_type": UPDATE})
+                return
+            if display_id is not None:
+                self._by_display_id[display_id] = output
 
     def add_result(self, data: dict[str, Any], metadata: dict[str, Any] | None) -> None:
         """Take the value of the cell's last expression."""
         self.live |= LIVE in data
-        self._append(
-            {
-                "output_type": "execute_result",
-                "data": dict(data),
-                "metadata": dict(metadata or {}),
-            }
-        )
+        output = {
+            "output_type": "execute_result",
+            "data": dict(data),
+            "metadata": dict(metadata or {}),
+        }
+        with self._lock:
+            self._append(output)
 
     def clear(self, *, wait: bool) -> None:
         """Forget what was shown, at once or before the next output."""
-        if wait:
-            self._clears = True
-        else:
-            self._close_text()
-            self._outputs.clear()
+        with self._lock:
+            if wait:
+                self._clears = True
+            else:
+                self._close_text()
+                # What was done to other cells' displays is not cleared by this one.
+                self._outputs = [o for o in self._outputs if o["output_type"] == UPDATE]
+                self._by_display_id.clear()
 
     def _append(self, output: Output) -> None:
         self._clear_if_due()
@@ -247,8 +263,16 @@ def replay(shell: Any, outputs: list[Output], result: Any = None) -> None:
             stream = getattr(sys, output["name"])
             stream.write(output["text"])
             stream.flush()
-        elif kind == "display_data":
-            shell.display_pub.publish(output["data"], output["metadata"])
+        elif kind in {"display_data", UPDATE}:
+            # NB. With the id it had: a handle that the cell made, or a later cell that
+            # knows the id, updates this very display.
+            known = {k: v for k, v in output.items() if k == "display_id"}
+            shell.display_pub.publish(
+                copy(output["data"]),
+                copy(output["metadata"]),
+                transient=known,
+                update=kind == UPDATE,
+            )
         else:
             _replay_result(shell, output, result)
 

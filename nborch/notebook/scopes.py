@@ -123,7 +123,8 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
             yield node.name
         case ast.Import() | ast.ImportFrom():
             for alias in node.names:
-                yield alias.asname or alias.name.partition(".")[0]
+                if alias.name != "*":
+                    yield alias.asname or alias.name.partition(".")[0]
         case (
             ast.ExceptHandler(name=str(name))
             | ast.MatchAs(name=str(name))
@@ -158,14 +159,13 @@ def _within_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         comprehension = comprehension or isinstance(node, _COMPREHENSIONS)
         heads = _HEADS.get(type(node))
         if heads is None:
-            children = ast.iter_child_nodes(node)
-            stack.extend((child, comprehension) for child in children)
+            parts = ast.iter_child_nodes(node)
+            stack.extend((part, comprehension) for part in parts)
             continue
         for head in heads:
             value = getattr(node, head)
-            for child in value if isinstance(value, list) else [value]:
-                if child is not None:
-                    stack.append((child, comprehension))
+            children = value if isinstance(value, list) else [value]
+            stack.extend((child, comprehension) for child in children if child)
 
 
 def _is_plain_target(node: ast.AST) -> bool:

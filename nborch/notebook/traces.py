@@ -23,8 +23,11 @@ __all__ = ["FileTrace", "trace_files", "traces_of", "unchanged"]
 #: A file changed less than this many nanoseconds before it was looked at may change
 #: again without its time changing.
 RACY = 2_000_000_000
+#: Stands for the content of a folder of which only the existence counts.
+FOLDER = "folder"
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: Audit events of paths that come or go.
+_CHANGING = frozenset({"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"})
 
 
 class FileTrace:
@@ -47,12 +50,17 @@ class FileTrace:
             return
         if os.path.abspath(path).startswith(self._own):  # noqa: PTH100
             return
+        if _is_environment(path):
+            return
         path = _portable(path)
-        writes = event == "open" and _writes(args[1], args[2])
-        if writes and path not in self.read:
-            self.written.add(path)
-        elif path not in self.written and not _is_environment(path):
+        reads, writes = _access(event, args)
+        # What the cell itself has written before is no input of it.
+        if reads and path not in self.written:
             self.read.add(path)
+        if writes:
+            self.written.add(path)
+        if event == "os.rename" and isinstance(args[1], str | os.PathLike):
+            self.written.add(_portable(os.fspath(args[1])))
 
 
 def _portable(path: str) -> str:
@@ -64,10 +72,20 @@ def _portable(path: str) -> str:
     return path.removeprefix(here)
 
 
-def _writes(mode: Any, flags: Any) -> bool:
+def _access(event: str, args: tuple[Any, ...]) -> tuple[bool, bool]:
+    """Tell whether the content there is read, and whether it is written."""
+    if event != "open":
+        return event not in _CHANGING, event in _CHANGING
+    _, mode, flags = args
     if isinstance(mode, str):
-        return any(letter in mode for letter in "wax")
-    return isinstance(flags, int) and bool(flags & (_WRITING ^ os.O_RDWR))
+        if "w" in mode or "x" in mode:
+            return False, True
+        return True, "a" in mode or "+" in mode
+    if not isinstance(flags, int):
+        return True, False
+    writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
+    anew = bool(flags & (os.O_TRUNC | os.O_EXCL))
+    return not (writes and anew), writes
 
 
 @cache
@@ -92,7 +110,7 @@ def _is_environment(path: str) -> bool:
 
 
 _tracing: list[FileTrace] = []
-_EVENTS = frozenset({"open", "sqlite3.connect", "os.listdir", "os.scandir"})
+_EVENTS = _CHANGING | {"open", "sqlite3.connect", "os.listdir", "os.scandir"}
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
@@ -126,7 +144,10 @@ def trace_files(own: Path) -> Iterator[FileTrace]:
 
 
 def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
-    """Return what tells each file that was read from what it may become.
+    """Return what tells each file that was read or made from what it may become.
+
+    A file that the cell made is like one that it read afterwards: once it is gone or
+    another, running the cell again does something that a hit would not.
 
     Raises
     ------
@@ -135,14 +156,16 @@ def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
     """
     traces = []
     for path in sorted(trace.read):
-        try:
-            facts = _facts(path)
-        except OSError:
-            # Opened in vain, or a pipe, or gone: its absence is part of the result.
-            facts = {"path": path, "digest": None}
+        facts = _facts(path)
         if facts.get("changed", 0) >= trace.started:
+            if path in trace.written:
+                raise Uncachable(f"changes the file {path!r}")
             raise Uncachable(f"reads {path!r}, which changed meanwhile")
         traces.append(facts)
+    for path in sorted(trace.written - trace.read):
+        facts = _facts(path)
+        # Of a folder that was made, it counts only that it is there.
+        traces.append(facts | {"digest": FOLDER} if Path(path).is_dir() else facts)
     return traces
 
 
@@ -158,7 +181,9 @@ def _same(trace: Mapping[str, Any]) -> bool:
     path = trace["path"]
     try:
         status = os.stat(path)  # noqa: PTH116  # one call per file and lookup
-        if _stamp(status) == trace.get("stamp") and not trace["racy"]:
+        if trace["digest"] == FOLDER:
+            return stat.S_ISDIR(status.st_mode)
+        if _stamp(status) == trace["stamp"] and not trace["racy"]:
             return True
         return bool(_digest(path, status) == trace["digest"])
     except OSError:
@@ -166,14 +191,26 @@ def _same(trace: Mapping[str, Any]) -> bool:
 
 
 def _facts(path: str) -> dict[str, Any]:
-    status = os.stat(path)  # noqa: PTH116
+    """Return what tells a file from what it may become.
+
+    Raises
+    ------
+    Uncachable
+        There is something else than a file or a folder: a pipe, a device.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116
+        digest = _digest(path, status)
+    except OSError:
+        # Opened in vain, or gone: its absence is part of the result.
+        return {"path": path, "stamp": None, "racy": True, "digest": None}
     is_file = stat.S_ISREG(status.st_mode)
     return {
         "path": path,
         "stamp": _stamp(status),
         "racy": not is_file or time.time_ns() - status.st_mtime_ns < RACY,
         "changed": status.st_mtime_ns if is_file else 0,
-        "digest": _digest(path, status),
+        "digest": digest,
     }
 
 
@@ -190,7 +227,7 @@ def _digest(path: str, status: os.stat_result) -> str:
         hasher.update("\0".join(sorted(os.listdir(path))).encode())  # noqa: PTH208
         return hasher.hexdigest()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path!r} is no file")
+        raise Uncachable(f"reads {path!r}, which is no file")
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             hasher.update(block)

@@ -65,6 +65,7 @@ class Frame:
     writes: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
+    reaches_into: set[str] = field(default_factory=set)
     notes: set[Note] = field(default_factory=set)
     raising: list[Flow] = field(default_factory=list)
     jumps: list[Jumps] = field(default_factory=list)
@@ -121,14 +122,22 @@ class Walk:
         if where is not None:
             self._record(where, GONE)
 
-    def mutate(self, node: ast.AST) -> None:
-        """Note that the object at the root of ``x.a[0].b`` is changed in place."""
+    def mutate(self, node: ast.AST, *, reaches_in: bool = False) -> None:
+        """Note that the object at the root of ``x.a[0].b`` is changed in place.
+
+        Parameters
+        ----------
+        reaches_in
+            Whether an attribute of it is what changes, as in ``x.a.append(1)``.
+        """
         while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
             node = node.value
         if isinstance(node, ast.Name):
             where = self.global_of(node.id)
             if where is not None:
                 self.frame.mutates.add(where)
+                if reaches_in:
+                    self.frame.reaches_into.add(where)
 
     def note(self, node: ast.AST, phrase: str, kind: NoteKind) -> None:
         """Keep a remark about the line of `node`."""
@@ -187,6 +196,7 @@ class Walk:
                 if flags == BOUND and isinstance(name, str) and flow.reachable
             ),
             mutates=frozenset(frame.mutates),
+            reaches_into=frozenset(frame.reaches_into),
             notes=frozenset(frame.notes),
         )
         self._bodies[id(node)] = found
@@ -279,6 +289,7 @@ class Walk:
         flow, frame = self.flow, self.frame
         frame.reads.update(name for name in body.reads if flow.of(name) & OLD)
         frame.mutates |= body.mutates
+        frame.reaches_into |= body.reaches_into
         frame.notes |= body.notes
         self._leave_behind(body)
 

@@ -1,9 +1,8 @@
 """The run store in one SQLite file, for one machine and many processes."""
 
 import json
-import os
 import sqlite3
-import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,10 +10,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from nborch.events import Event, EventKind
+from nborch.events import Event
 from nborch.exceptions import NotFound, StoreError, did_you_mean
 from nborch.runs import Run, RunKind, RunRecord
-from nborch.states import FINAL, Pending, State, StateType, allowed_before
+from nborch.states import State
+from nborch.store.connections import Connection
+from nborch.store.groups import EventGroup
 from nborch.store.queries import load_queries
 
 __all__ = ["SQLiteStore"]
@@ -22,14 +23,21 @@ __all__ = ["SQLiteStore"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How long a write waits for another process's, in seconds.
-PATIENCE = 30
+#: How long a write waits for another process's, in seconds. The writer tries again,
+#: and the end of a program does not hang on a lock that somebody forgot.
+PATIENCE = 5.0
 
-_BEFORE = {
-    target: json.dumps([before.value for before in allowed_before(target)])
-    for target in StateType
-}
-_PENDING = json.dumps(Pending().to_json())
+#: Not a fault of the store but of what it was given.
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
+
+_REMEDIES = (
+    ("locked", "Another process holds it; end that process or wait for it."),
+    ("full", "Make room on the disk."),
+    ("readonly", "Set NBORCH_HOME to a folder you can write to."),
+    ("unable to open", "Set NBORCH_HOME to a folder you can write to."),
+    ("malformed", "The file is damaged: move it away and nborch makes a new one."),
+    ("not a database", "Move the file away and nborch makes a new one."),
+)
 
 
 def _told(
@@ -41,10 +49,14 @@ def _told(
     def call(self: "SQLiteStore", *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
+        except _OURS:
+            raise
         except sqlite3.Error as error:
+            told = str(error)
+            remedies = [remedy for sign, remedy in _REMEDIES if sign in told]
             raise StoreError(
-                f"The run store {str(self.path)!r} cannot be used: {error}. "
-                "If the file is damaged, move it away and nborch makes a new one."
+                f"The run store {str(self.path)!r} cannot be used: {told}. "
+                + (remedies or ["Look at its disk and its permissions."])[0]
             ) from error
 
     return call  # type: ignore[return-value]  # wraps() loses that it is a method
@@ -64,46 +76,18 @@ class SQLiteStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sql = load_queries("sqlite.sql")
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        # Two, so that a long read does not keep the writer waiting.
+        self._writer = Connection(self._open)
+        self._reader = Connection(self._open)
 
     @_told
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted."""
-        accepted = 0
-        with self._writing() as cursor:
-            insert = self._sql["insert_event"]
+        with self._writer.held() as connection, _transaction(connection):
+            group = EventGroup(connection, self._sql)
             for event in events:
-                data = json.dumps(event.data, default=str)
-                if self._accepts(cursor, event, data):
-                    row = (event.run_id, event.kind, event.at, event.attempt, data)
-                    cursor.execute(insert, row)
-                    accepted += 1
-        return accepted
-
-    def _accepts(self, cursor: sqlite3.Cursor, event: Event, data: str) -> bool:
-        """Bring the run up to date with the event; tell whether it counts."""
-        if event.kind is EventKind.LOG:
-            return True
-        if event.kind is EventKind.STATE:
-            target = StateType(event.data["type"])
-            values = {
-                "id": event.run_id,
-                "type": target.value,
-                "state": data,
-                "attempt": event.attempt,
-                "at": event.at,
-                "final": target in FINAL,
-                "before": _BEFORE[target],
-            }
-            return cursor.execute(self._sql["enter_state"], values).rowcount == 1
-        if event.kind is EventKind.CREATED:
-            details = json.dumps(event.data["details"], default=str)
-            values = {**event.data, "details": details, "state": _PENDING}
-            return cursor.execute(self._sql["insert_run"], values).rowcount == 1
-        values = {"id": event.run_id, "details": data}
-        return cursor.execute(self._sql["note_run"], values).rowcount == 1
+                group.take(event)
+            return group.write()
 
     @_told
     def record(self, reference: str) -> RunRecord:
@@ -163,37 +147,13 @@ class SQLiteStore:
         return [_event(row) for row in self._rows("logs", run_id=run_id)]
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
+        """Close the connections; the next use opens them again."""
+        self._writer.close()
+        self._reader.close()
 
     def _rows(self, query: str, **values: Any) -> list[sqlite3.Row]:
-        return self._connection().execute(self._sql[query], values).fetchall()
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Cursor]:
-        """Give a cursor within one write transaction."""
-        cursor = self._connection().cursor()
-        # NB. IMMEDIATE: a transaction that starts by reading cannot wait for its
-        # turn to write, it fails at once with "database is locked".
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
-
-    def _connection(self) -> sqlite3.Connection:
-        """Return this thread's connection; a child process opens its own."""
-        local = self._local
-        if getattr(local, "pid", None) != os.getpid():
-            local.connection = self._open()
-            local.pid = os.getpid()
-        return local.connection  # type: ignore[no-any-return]  # a thread-local
+        with self._reader.held() as connection:
+            return connection.execute(self._sql[query], values).fetchall()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -206,12 +166,14 @@ class SQLiteStore:
         connection = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        self._migrate(connection)
-        with self._lock:
-            self._connections.append(connection)
+        try:
+            connection.row_factory = sqlite3.Row
+            _set_journal(connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
@@ -219,20 +181,50 @@ class SQLiteStore:
         schema = load_queries("sqlite_schema.sql")
         if _version(connection) == len(schema):
             return
-        connection.execute("BEGIN IMMEDIATE")
-        done = _version(connection)
-        if done > len(schema):
-            connection.execute("ROLLBACK")
-            raise StoreError(
-                f"The run store {str(self.path)!r} was written by a newer nborch "
-                f"(schema {done}, this one knows {len(schema)}). Upgrade nborch or "
-                "set NBORCH_HOME to another folder."
-            )
-        for number in range(done + 1, len(schema) + 1):
-            for statement in schema[f"migration_{number}"].split(";\n"):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(schema)}")
+        with _transaction(connection):
+            done = _version(connection)
+            if done > len(schema):
+                raise StoreError(
+                    f"The run store {str(self.path)!r} was written by a newer nborch "
+                    f"(schema {done}, this one knows {len(schema)}). Upgrade nborch "
+                    "or set NBORCH_HOME to another folder."
+                )
+            for number in range(done + 1, len(schema) + 1):
+                for statement in schema[f"migration_{number}"].split(";\n"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(schema)}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do what follows as one write transaction."""
+    # NB. IMMEDIATE: a transaction that starts by reading cannot wait for its turn to
+    # write, it fails at once with "database is locked".
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
+    except BaseException:
+        # SQLite itself rolls back on some faults, a full disk among them.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _set_journal(connection: sqlite3.Connection) -> None:
+    """Make readers and the writer not wait for each other."""
+    # NB. The change needs the file alone and does not wait for it, so of several
+    # processes that make the store at once, all but one must ask again.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -290,7 +291,9 @@ def test_an_error_ends_the_run(listener, env):
 def test_a_displayed_error_is_an_error(listener, env):
     """A cell that displays an error has failed, also if a magic swallowed it."""
     nb = book(
-        "try:\n    1 / 0\nexcept Exception:\n    get_ipython().showtraceback()", "2"
+        "def f():\n    1 / 0\ntry:\n    f()\nexcept Exception:\n"
+        "    get_ipython().showtraceback()",
+        "2",
     )
 
     reports = run_cells(nb, kernel_name="python3", env=env, listener=listener)
@@ -435,7 +438,7 @@ def test_a_cell_that_will_not_stop(listener, env):
 
 
 RUNNER = """
-import json, sys, time
+import asyncio, json, sys, time
 from nbformat.v4 import new_code_cell, new_notebook
 from nborch.notebook.client import run_cells
 
@@ -446,15 +449,17 @@ class Listener:
     def cell_finished(self, report): pass
 
 nb = new_notebook(cells=[new_code_cell(source) for source in json.loads(sys.argv[1])])
-reports = run_cells(nb, kernel_name="python3", listener=Listener(), grace_seconds=30)
+async def within_a_loop(): return run()
+def run(): return run_cells(nb, kernel_name="python3", listener=Listener(), grace_seconds=30)
+reports = asyncio.run(within_a_loop()) if sys.argv[2] == "loop" else run()
 told = [[r.outcome.name, r.error and [r.error.name, r.error.message, r.error.line]] for r in reports]
 print("told", json.dumps(told), flush=True)
 """
 
 
-def start_runner(*sources):
+def start_runner(*sources, loop="no loop"):
     return subprocess.Popen(
-        [sys.executable, "-c", RUNNER, json.dumps(sources)],
+        [sys.executable, "-c", RUNNER, json.dumps(sources), loop],
         stdout=subprocess.PIPE,
         text=True,
         # A kernel that believes to be tested does not read its own error stream.
@@ -463,11 +468,16 @@ def start_runner(*sources):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels(number):
+@pytest.mark.parametrize(
+    ("number", "loop"),
+    [(signal.SIGINT, "no loop"), (signal.SIGTERM, "no loop"), (signal.SIGINT, "loop")],
+)
+def test_a_signal_cancels(number, loop):
     """Ctrl-C and SIGTERM interrupt the cell, run no other, and leave no kernel."""
     runner = start_runner(
-        "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)", "2"
+        "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)",
+        "2",
+        loop=loop,
     )
     pid = runner.stdout.readline().split()[1]
 
@@ -627,3 +637,34 @@ def test_nothing_is_left_behind(listener, env, tmp_path, monkeypatch):
     run_cells(book("1"), kernel_name="python3", env=env, listener=listener)
 
     assert [found.name for found in tmp_path.glob("nborch-*")] == []
+
+
+def test_exit_handlers_are_run(listener, env, tmp_path):
+    """When the last cell is done, the kernel may still run its exit handlers."""
+    nb = book(
+        f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'left')!r}).touch)"
+    )
+
+    run_cells(nb, kernel_name="python3", env=env, listener=listener)
+
+    assert (tmp_path / "left").exists()
+
+
+def test_notebooks_side_by_side(env):
+    """Notebooks run at the same time in threads, each with its own kernel."""
+    books = [
+        book(f"x = {i}", "import time; time.sleep(0.2); print(x)") for i in range(3)
+    ]
+
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(
+            pool.map(
+                lambda nb: run_cells(
+                    nb, kernel_name="python3", env=env, listener=Listener()
+                ),
+                books,
+            )
+        )
+
+    assert [outcomes(each) for each in reports] == [[COMPLETED, COMPLETED]] * 3
+    assert [text_of(nb.cells[1]) for nb in books] == ["0\n", "1\n", "2\n"]

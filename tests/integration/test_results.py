@@ -147,13 +147,14 @@ def test_a_loaded_array_can_be_overwritten(cache):
     """Writing into a loaded array of a million numbers leaves the stored copy."""
     array = np.arange(MILLION)
     entry = cache.keep("key", {"array": array})
-    before = files(cache)[0].read_bytes()
+    path = files(cache)[0]
+    before = path.read_bytes()
 
     loaded = entry.load("array")
     loaded[:] = -1
     kept = cache.keep("negative", {"array": loaded}).load("array")
 
-    assert files(cache)[0].read_bytes() == before
+    assert path.read_bytes() == before
     assert (cache.lookup("key").load("array") == array).all()
     assert (kept == -1).all()
     assert cache.verify() == []
@@ -219,23 +220,21 @@ def test_hundreds_of_arrays_come_back(cache):
     """A result of many arrays needs no more open files than a process may have."""
     arrays = [np.full(40_000, float(n)) for n in range(400)]
     cache.keep("key", {"arrays": arrays})
-    before = len(os.listdir("/proc/self/fd"))
+    descriptors = Path("/proc/self/fd")
+    before = len([*descriptors.iterdir()])
 
     loaded = [cache.lookup("key").load("arrays") for _ in range(3)]
-    opened = len(os.listdir("/proc/self/fd")) - before
+    opened = len([*descriptors.iterdir()]) - before
 
     assert opened <= blobs.MOST_MAPPINGS + 5
     assert all((a == b).all() for a, b in zip(arrays, loaded[2], strict=True))
     del loaded
-    assert len(os.listdir("/proc/self/fd")) - before <= 5
+    assert len([*descriptors.iterdir()]) - before <= 5
 
 
-@pytest.mark.parametrize("key", ["", "é\ud800/../\0", "k" * 5_000, "'; --"])
+@pytest.mark.parametrize("key", ["", "é\u2028/../\0", "k" * 5_000, "'; --"])
 def test_any_text_is_a_key(cache, key):
     """A key is any text; it is never a path."""
-    if "\ud800" in key:
-        key = key.replace("\ud800", "\u2028")  # SQLite holds no lone surrogates
-
     cache.keep(key, {"n": key})
 
     with cache.claim(key) as alone:

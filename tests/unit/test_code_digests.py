@@ -1,5 +1,7 @@
 """Digests of code: what a function reaches counts, and nothing else."""
 
+# ruff: noqa: ISC004  (sources of several lines, one string each)
+
 import functools
 import importlib
 import sys
@@ -115,7 +117,10 @@ DIFFERENT = {
     ),
     "shared between helpers": (
         ["a = []; b = a", "def g(): return a\ndef h(): return b\ndef f(): return g, h"],
-        ["a = []; b = []", "def g(): return a\ndef h(): return b\ndef f(): return g, h"],
+        [
+            "a = []; b = []",
+            "def g(): return a\ndef h(): return b\ndef f(): return g, h",
+        ],
     ),
     "recursion": (
         ["def f(n): return n and f(n - 1)"],
@@ -150,8 +155,12 @@ DIFFERENT = {
         ["def make(n):\n  return lambda: n\nf = frozenset({make(1), make(3)})"],
     ),
     "decorated without wraps": (
-        ["def deco(g):\n  def inner(): return g()\n  return inner\n@deco\ndef f(): return 1"],
-        ["def deco(g):\n  def inner(): return g()\n  return inner\n@deco\ndef f(): return 2"],
+        [
+            "def deco(g):\n  def inner(): return g()\n  return inner\n@deco\ndef f(): return 1"
+        ],
+        [
+            "def deco(g):\n  def inner(): return g()\n  return inner\n@deco\ndef f(): return 2"
+        ],
     ),
     "decorated with wraps": (
         [
@@ -164,8 +173,12 @@ DIFFERENT = {
         ],
     ),
     "decorator": (
-        ["def deco(g):\n  def inner(): return g() + 1\n  return inner\n@deco\ndef f(): return 1"],
-        ["def deco(g):\n  def inner(): return g() + 2\n  return inner\n@deco\ndef f(): return 1"],
+        [
+            "def deco(g):\n  def inner(): return g() + 1\n  return inner\n@deco\ndef f(): return 1"
+        ],
+        [
+            "def deco(g):\n  def inner(): return g() + 2\n  return inner\n@deco\ndef f(): return 1"
+        ],
     ),
     "lru_cache": (
         ["import functools\n@functools.lru_cache\ndef f(): return 1"],
@@ -180,8 +193,12 @@ DIFFERENT = {
         ["import contextlib\n@contextlib.contextmanager\ndef f(): yield 2"],
     ),
     "singledispatch": (
-        ["import functools\n@functools.singledispatch\ndef f(x): 1\n@f.register\ndef _(x: int): return 1"],
-        ["import functools\n@functools.singledispatch\ndef f(x): 1\n@f.register\ndef _(x: int): return 2"],
+        [
+            "import functools\n@functools.singledispatch\ndef f(x): 1\n@f.register\ndef _(x: int): return 1"
+        ],
+        [
+            "import functools\n@functools.singledispatch\ndef f(x): 1\n@f.register\ndef _(x: int): return 2"
+        ],
     ),
     "partial": (
         ["import functools\ndef g(x): return x\nf = functools.partial(g, 1)"],
@@ -214,7 +231,10 @@ DIFFERENT = {
         ["class M(type):\n  x = 2\nclass f(metaclass=M): pass"],
     ),
     "class attribute": (["class f: x = 1"], ["class f: x = 2"]),
-    "class attribute changed": (["class f: x = [1]"], ["class f: x = [1]", "f.x.append(2)"]),
+    "class attribute changed": (
+        ["class f: x = [1]"],
+        ["class f: x = [1]", "f.x.append(2)"],
+    ),
     "class annotations": (["class f: x: int"], ["class f: x: float"]),
     "slots": (["class f: __slots__ = ('a',)"], ["class f: __slots__ = ('b',)"]),
     "property": (
@@ -234,8 +254,12 @@ DIFFERENT = {
         ["class f:\n  @classmethod\n  def m(x): return 1"],
     ),
     "cached property": (
-        ["import functools\nclass f:\n  @functools.cached_property\n  def p(self): return 1"],
-        ["import functools\nclass f:\n  @functools.cached_property\n  def p(self): return 2"],
+        [
+            "import functools\nclass f:\n  @functools.cached_property\n  def p(self): return 1"
+        ],
+        [
+            "import functools\nclass f:\n  @functools.cached_property\n  def p(self): return 2"
+        ],
     ),
     "instance of an edited class": (
         ["class C:\n  def m(self): return 1\nf = C()"],
@@ -266,8 +290,12 @@ DIFFERENT = {
         ["import pydantic\nclass f(pydantic.BaseModel): x: float"],
     ),
     "pydantic validator": (
-        ["import pydantic\nclass f(pydantic.BaseModel):\n  x: int\n  @pydantic.field_validator('x')\n  @classmethod\n  def v(cls, x): return x"],
-        ["import pydantic\nclass f(pydantic.BaseModel):\n  x: int\n  @pydantic.field_validator('x')\n  @classmethod\n  def v(cls, x): return -x"],
+        [
+            "import pydantic\nclass f(pydantic.BaseModel):\n  x: int\n  @pydantic.field_validator('x')\n  @classmethod\n  def v(cls, x): return x"
+        ],
+        [
+            "import pydantic\nclass f(pydantic.BaseModel):\n  x: int\n  @pydantic.field_validator('x')\n  @classmethod\n  def v(cls, x): return -x"
+        ],
     ),
     "enum values": (
         ["import enum\nclass f(enum.Enum): A = 1"],
@@ -316,18 +344,27 @@ DIFFERENT = {
 
 #: The digest of ``f`` must be the same in the two sessions.
 EQUAL = {
-    "comment": (["def f(x):\n    return x"], ["# more\ndef f(x):\n    # here\n    return x  # too"]),
+    "comment": (
+        ["def f(x):\n    return x"],
+        ["# more\ndef f(x):\n    # here\n    return x  # too"],
+    ),
     "layout": (
         ["def f(x, y):\n    return [x, y]"],
         ["\n\ndef f(\n  x,\n  y,\n):\n\n  return [\n    x,\n    y\n  ]"],
     ),
     "layout of branches": (
-        ["def f(x):\n    if x: pass\n    while True:\n        break\n    return (1 if x else 2)"],
-        ["def f(x):\n    if x:\n        pass\n    while True: break\n    return (\n        1\n        if x\n        else 2)"],
+        [
+            "def f(x):\n    if x: pass\n    while True:\n        break\n    return (1 if x else 2)"
+        ],
+        [
+            "def f(x):\n    if x:\n        pass\n    while True: break\n    return (\n        1\n        if x\n        else 2)"
+        ],
     ),
     "layout of tries": (
         ["def f(x):\n    try: x()\n    except ValueError: pass\n    finally: x()"],
-        ["def f(x):\n    try:\n        x()\n    except ValueError:\n        pass\n    finally:\n        x()"],
+        [
+            "def f(x):\n    try:\n        x()\n    except ValueError:\n        pass\n    finally:\n        x()"
+        ],
     ),
     "other cell": (["k = 1", "def f(): return k"], ["k = 1\ndef f(): return k"]),
     "unused helper": (
@@ -350,8 +387,12 @@ EQUAL = {
     ),
     "recursion": (["def f(n): return f(n)"], ["def f(n): return f(n)"]),
     "inner class, moved": (
-        ["def f():\n    class C:\n        def m(self): self.a = self.b = 5\n    return C, 3, 4"],
-        ["\n\ndef f():\n    class C:\n        def m(self): self.a = self.b = 5\n    return C, 3, 4"],
+        [
+            "def f():\n    class C:\n        def m(self): self.a = self.b = 5\n    return C, 3, 4"
+        ],
+        [
+            "\n\ndef f():\n    class C:\n        def m(self): self.a = self.b = 5\n    return C, 3, 4"
+        ],
     ),
     "class, moved": (
         ["class f:\n    def m(self): self.a = self.b = 5"],
@@ -366,8 +407,12 @@ EQUAL = {
         ["import functools\n@functools.singledispatch\ndef f(x): return x", "f(1)"],
     ),
     "closures in a set": (
-        ["def make(n):\n  return lambda: n\nf = frozenset([make(1), make(2), make(3)])"],
-        ["def make(n):\n  return lambda: n\nf = frozenset([make(3), make(2), make(1)])"],
+        [
+            "def make(n):\n  return lambda: n\nf = frozenset([make(1), make(2), make(3)])"
+        ],
+        [
+            "def make(n):\n  return lambda: n\nf = frozenset([make(3), make(2), make(1)])"
+        ],
     ),
     "registry of functions": (
         ["R = {}\ndef f(): return R\nR['f'] = f"],
@@ -403,7 +448,11 @@ def test_code_that_acts_alike_has_one_digest(pair):
 
 def test_a_digest_does_not_depend_on_where_a_cycle_is_entered():
     """Each function of a cycle keeps its digest, whichever was asked for first."""
-    cells = ["def f(n): return n and g(n)", "def g(n): return h(n)", "def h(n): return f(n)"]
+    cells = [
+        "def f(n): return n and g(n)",
+        "def g(n): return h(n)",
+        "def h(n): return f(n)",
+    ]
     one, other = session(*cells), session(*reversed(cells))
 
     first = [code_digest(one[name]) for name in "fgh"]
@@ -493,7 +542,10 @@ def project(tmp_path, monkeypatch):
 USES = {
     "function": ["from lib_one import run", "def f(): return run()"],
     "attribute": ["import lib_one", "def f(): return lib_one.run()"],
-    "module as a value": ["import lib_one", "def f(): return getattr(lib_one, 'run')()"],
+    "module as a value": [
+        "import lib_one",
+        "def f(): return getattr(lib_one, 'run')()",
+    ],
     "import inside": ["def f():\n    import lib_one\n    return lib_one.run()"],
     "from inside": ["def f():\n    from lib_one import run\n    return run()"],
 }
@@ -507,7 +559,7 @@ def test_a_local_module_two_imports_deep_counts(project, cells):
     for constant in (1, 2, 1):
         project(
             lib_one="import lib_two\ndef run(): return lib_two.run()",
-            lib_two=f"from lib_three import K\ndef run(): return K",
+            lib_two="from lib_three import K\ndef run(): return K",
             lib_three=f"K = {constant}",
         )
         digests.append(digest_of("f", *cells))
@@ -568,9 +620,13 @@ def test_submodules_of_a_local_package_are_followed(project):
     digests = []
 
     for constant in (1, 2):
-        project(pkg_local____init__="", pkg_local__inner=f"def run(): return {constant}")
+        project(
+            pkg_local____init__="", pkg_local__inner=f"def run(): return {constant}"
+        )
         digests.append(
-            digest_of("f", "import pkg_local.inner", "def f(): return pkg_local.inner.run()")
+            digest_of(
+                "f", "import pkg_local.inner", "def f(): return pkg_local.inner.run()"
+            )
         )
 
     assert digests[0] != digests[1]
@@ -582,7 +638,9 @@ def test_user_code_is_what_lies_outside_the_installed_packages(project):
 
     assert is_local("__main__")
     assert is_local("lib_one")
-    assert not any(map(is_local, ("json", "sys", "numpy", "os.path", "nborch.cache.keys")))
+    assert not any(
+        map(is_local, ("json", "sys", "numpy", "os.path", "nborch.cache.keys"))
+    )
 
 
 def test_libraries_are_known_by_distribution_and_version():

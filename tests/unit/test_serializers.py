@@ -617,7 +617,7 @@ def test_a_captured_lock_is_found_in_a_closure():
     """The message names the variable by which a function holds what is refused."""
     lock = threading.Lock()
 
-    with pytest.raises(Unstorable, match="a lock.*its name 'lock'"):
+    with pytest.raises(Unstorable, match=r"a lock.*its name 'lock'"):
         dump({"call": lambda: lock})
 
 

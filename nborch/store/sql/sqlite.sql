@@ -1,22 +1,19 @@
+-- name: standing
+SELECT state_type, attempt, state, started, ended FROM run WHERE id = ?;
+
 -- name: insert_run
-INSERT INTO run (id, kind, flow_or_task, name, created, process, parent_id, details, state)
-VALUES (:id, :kind, :of, :name, :created, :process, :parent_id, :details, :state)
-ON CONFLICT (id) DO NOTHING;
+INSERT INTO run (id, kind, flow_or_task, name, created, process, parent_id, details,
+                 state_type, attempt, state, started, ended)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: enter_state
--- A guarded update: it changes nothing unless the present state leads to the new one
--- and the report is of the present attempt or a later one.
-UPDATE run SET
-    state_type = :type,
-    state = :state,
-    attempt = :attempt,
-    started = CASE WHEN :type = 'RUNNING' THEN coalesce(started, :at) ELSE started END,
-    ended = CASE WHEN :final THEN :at END
-WHERE id = :id AND attempt <= :attempt
-  AND state_type IN (SELECT value FROM json_each(:before));
+-- name: update_run
+UPDATE run SET state_type = ?, attempt = ?, state = ?, started = ?, ended = ? WHERE id = ?;
 
--- name: note_run
-UPDATE run SET details = json_patch(details, :details) WHERE id = :id;
+-- name: details
+SELECT details FROM run WHERE id = ?;
+
+-- name: note
+UPDATE run SET details = ? WHERE id = ?;
 
 -- name: insert_event
 INSERT INTO event (run_id, kind, at, attempt, data) VALUES (?, ?, ?, ?, ?);

@@ -1,0 +1,104 @@
+"""State of the whole process that a cell may change beside its names.
+
+The state of the random number generators is kept with a cell's result and put back on a
+hit, so that what is drawn afterwards is what would have been drawn. Any other change
+makes a cell one that has to be executed.
+"""
+
+import os
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nborch.notebook.namespace import Uncachable
+
+__all__ = ["Surroundings", "restore_generators"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The surroundings of a cell at one time."""
+
+    environment: dict[str, str]
+    folder: str
+    path: list[str]
+    python: Any
+    numpy: Any
+
+    @classmethod
+    def now(cls) -> "Surroundings":
+        """Return the present surroundings."""
+        return cls(
+            environment=dict(os.environ),
+            folder=str(Path.cwd()),
+            path=list(sys.path),
+            python=random.getstate(),
+            numpy=_numpy_state(),
+        )
+
+    def generators_after(
+        self, later: "Surroundings", *, seeds: bool
+    ) -> dict[str, Any]:
+        """Return the state of each generator that was used or seeded meanwhile.
+
+        Parameters
+        ----------
+        seeds
+            Whether the cell may have seeded a generator that it also loaded. One that
+            is merely loaded starts from chance, and has to do so after a hit.
+        """
+        changed = {}
+        if later.python != self.python:
+            changed["python"] = later.python
+        known = self.numpy is not None or seeds
+        if known and not _same_state(later.numpy, self.numpy):
+            changed["numpy"] = later.numpy
+        return changed
+
+    def check_against(self, later: "Surroundings") -> None:
+        """Raise `Uncachable` if something changed that a hit would not change."""
+        differs = {
+            "os.environ": _without_ours(later.environment)
+            != _without_ours(self.environment),
+            "the working folder": later.folder != self.folder,
+            "sys.path": later.path != self.path,
+        }
+        for what, changed in differs.items():
+            if changed:
+                raise Uncachable(f"changes {what}")
+
+
+#: Variables that libraries set for themselves when they are imported.
+_SET_BY_LIBRARIES = ("KMP_", "OMP_", "MPL", "QT_", "PYDEVD", "TF_", "CUDA_", "NUMEXPR_")
+
+
+def _without_ours(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_SET_BY_LIBRARIES)
+    }
+
+
+def _numpy_state() -> Any:
+    numpy_random = sys.modules.get("numpy.random")
+    get = getattr(numpy_random, "get_state", None)
+    return get() if get is not None else None
+
+
+def _same_state(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(
+        one[0] == other[0] and (one[1] == other[1]).all() and one[2:] == other[2:]
+    )
+
+
+def restore_generators(states: dict[str, Any]) -> None:
+    """Bring the generators into the state that the cell left them in."""
+    if "python" in states:
+        random.setstate(states["python"])
+    if "numpy" in states and (numpy_random := sys.modules.get("numpy.random")):
+        numpy_random.set_state(states["numpy"])
