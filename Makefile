@@ -8,13 +8,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench lint browser clean
+# make test-lowest  the tests with the oldest dependencies
 
+.PHONY: demo test test-lowest check bench lint browser clean
+
+# The clone gets a home of its own, .nborch/, and the first run finds nothing kept in it.
 demo: $(STAMP)-demo
+	@mkdir -p .nborch && rm -rf .nborch/cache
 	$(BIN)/nborch run notebooks/flights.ipynb
 	@echo
-	@echo "Again: nothing has changed, so no task cell runs."
+	@echo "Once more: nothing has changed, so no cell task is executed."
 	$(BIN)/nborch run notebooks/flights.ipynb
+	@echo
+	@echo "The executed notebook: $(BIN)/jupyter lab notebooks/flights.out.ipynb"
+	@echo "All runs:              $(BIN)/nborch flow-run ls"
 
 test: $(STAMP)-test browser
 	$(BIN)/python -m pytest
@@ -49,5 +56,11 @@ $(STAMP)-test: $(STAMP)-demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,test]'
 	touch $@
 
+# The tests with every dependency at its lower bound.
+test-lowest: browser
+	[ -x .venv-lowest/bin/python ] || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[notebooks,test]'
+	.venv-lowest/bin/python -m pytest
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lowest .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -20,6 +21,7 @@ __all__ = ["Declared", "checked_hooks"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+H = TypeVar("H", bound=Hook)
 
 
 class Declared(Generic[P, R]):
@@ -105,6 +107,25 @@ class Declared(Generic[P, R]):
     def description(self) -> str | None:
         """What it is for; the docstring if nothing was said."""
         return self.spec.description
+
+    def on_completion(self, hook: H) -> H:
+        """Call `hook` when a run has completed; for use as a decorator."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """Call `hook` when a run has failed; for use as a decorator."""
+        return self._add_hook("on_failure", hook)
+
+    def on_running(self, hook: H) -> H:
+        """Call `hook` when a run begins an attempt; for use as a decorator."""
+        return self._add_hook("on_running", hook)
+
+    def _add_hook(self, option: str, hook: H) -> H:
+        (checked,) = checked_hooks(self._owner, {option: [hook]})[option]
+        hooks = dict(self.spec.hooks)
+        hooks[option] = (*hooks.get(option, ()), checked)
+        self.spec = replace(self.spec, hooks=hooks)
+        return hook
 
     def _context(self, parameters: Mapping[str, Any]) -> RunContext:
         """Return the context of a new run within the current one."""

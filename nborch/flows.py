@@ -7,12 +7,20 @@ from typing import Any, ParamSpec, TypeVar, overload
 from nborch.declaring import Declared, checked_hooks
 from nborch.exceptions import InvalidDeclaration
 from nborch.runs import RunKind, flow_run_name
-from nborch.specs import Hook, Spec, checked_delays, checked_retries
+from nborch.specs import (
+    Hook,
+    Spec,
+    checked_delays,
+    checked_name,
+    checked_retries,
+    checked_tags,
+)
 
 __all__ = ["Flow", "flow"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+H = TypeVar("H", bound=Hook)
 
 Delays = float | Sequence[float]
 
@@ -26,6 +34,14 @@ class Flow(Declared[P, R]):
     >>> pipeline.name
     'My Pipeline'
     """
+
+    def on_cancellation(self, hook: H) -> H:
+        """Call `hook` when a run has been cancelled; for use as a decorator."""
+        return self._add_hook("on_cancellation", hook)
+
+    def on_crashed(self, hook: H) -> H:
+        """Call `hook` when a run's process ended under it; for use as a decorator."""
+        return self._add_hook("on_crashed", hook)
 
     def _names(self) -> tuple[str, str]:
         name = flow_run_name()
@@ -105,7 +121,9 @@ def flow_of(
     """Return the flow that `flow` was asked for, its options checked."""
     if not callable(fn):
         raise InvalidDeclaration("'fn' must be callable")
-    name = name or getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
+    if name is None:
+        name = getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
+    name = checked_name(RunKind.FLOW, name)
     owner = f"Flow {name!r}"
     retries = checked_retries(owner, retries)
     spec = Spec(
@@ -113,7 +131,7 @@ def flow_of(
         name=name,
         description=description or inspect.getdoc(fn),
         version=version,
-        tags=frozenset(tags or ()),
+        tags=checked_tags(owner, tags),
         retries=retries,
         retry_delays=checked_delays(owner, retry_delay_seconds, retries),
         hooks=checked_hooks(owner, hooks),

@@ -92,14 +92,21 @@ def _project_table(start: Path) -> dict[str, str]:
 
     import tomllib
 
-    table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("nborch", {})
-    values = {name: value for name, value in table.items() if isinstance(value, str)}
-    for name in values:
+    try:
+        table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("nborch", {})
+    except ValueError as error:
+        raise InvalidDeclaration(f"{path} cannot be read: {error}.") from error
+    for name, value in table.items():
         if name not in NAMES:
             raise InvalidDeclaration(
                 f"[tool.nborch] in {path} has an unknown setting {name!r}."
                 f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
             )
+        if not isinstance(value, str):
+            raise InvalidDeclaration(
+                f"[tool.nborch] in {path}: {name} must be a text, not {value!r}."
+            )
+    values: dict[str, str] = dict(table)
     if "home" in values:
         # A relative home is meant from the file that says it.
         values["home"] = str(path.parent / Path(values["home"]).expanduser())

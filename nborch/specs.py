@@ -1,14 +1,23 @@
 """Specs: what was declared of a task or flow, checked when it is declared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 from nborch.exceptions import InvalidDeclaration
 from nborch.runs import RunKind
 
-__all__ = ["MAX_DELAYS", "Spec", "checked_delays", "checked_retries"]
+__all__ = [
+    "MAX_DELAYS",
+    "Hook",
+    "Spec",
+    "checked_delays",
+    "checked_name",
+    "checked_retries",
+    "checked_tags",
+]
 
 #: More delays than this are a mistake: ask for a callable instead.
 MAX_DELAYS = 50
@@ -89,9 +98,7 @@ def checked_delays(
         return (0.0,)
     if isinstance(delays, int | float) and not isinstance(delays, bool):
         delays = [delays]
-    if not isinstance(delays, list | tuple) or not all(
-        isinstance(d, int | float) and d >= 0 for d in delays
-    ):
+    if not isinstance(delays, list | tuple) or not all(map(_is_delay, delays)):
         raise InvalidDeclaration(
             f"{owner}: retry_delay_seconds must be a number of seconds, a list of them "
             f"or a callable that returns one, not {delays!r}."
@@ -102,3 +109,33 @@ def checked_delays(
             f"{MAX_DELAYS} are allowed. Give a callable or fewer; the last one repeats."
         )
     return tuple(float(d) for d in delays) or (0.0,)
+
+
+def _is_delay(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < inf  # type: ignore[operator]  # a number by now
+
+
+def checked_name(kind: RunKind, name: object) -> str:
+    """Return `name`, or raise `InvalidDeclaration` if it is no text."""
+    if not isinstance(name, str) or not name:
+        raise InvalidDeclaration(
+            f"{kind.value.title()}: name must be a text, not {name!r}."
+        )
+    return name
+
+
+def checked_tags(owner: str, tags: Iterable[str] | None) -> frozenset[str]:
+    """Return the tags, or raise `InvalidDeclaration` if they are no texts."""
+    if isinstance(tags, str):
+        raise InvalidDeclaration(
+            f"{owner}: tags must be a list of texts, not {tags!r}. "
+            f"Write tags=[{tags!r}]."
+        )
+    told = frozenset(tags or ())
+    for tag in told:
+        if not isinstance(tag, str):
+            raise InvalidDeclaration(
+                f"{owner}: tags must be a list of texts, not {tag!r} among them."
+            )
+    return told

@@ -14,7 +14,14 @@ from nborch.declaring import Declared, checked_hooks
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
 from nborch.results import CallRecall, Recall
 from nborch.runs import RunKind, task_run_name
-from nborch.specs import Hook, Spec, checked_delays, checked_retries
+from nborch.specs import (
+    Hook,
+    Spec,
+    checked_delays,
+    checked_name,
+    checked_retries,
+    checked_tags,
+)
 
 __all__ = ["Task", "task", "task_input_hash"]
 
@@ -132,7 +139,9 @@ def task_of(
     """Return the task that `task` was asked for, its options checked."""
     if not callable(fn):
         raise InvalidDeclaration("'fn' must be callable")
-    name = name or str(getattr(fn, "__name__", type(fn).__name__))
+    if name is None:
+        name = getattr(fn, "__name__", type(fn).__name__)
+    name = checked_name(RunKind.TASK, name)
     owner = f"Task {name!r}"
     if cache_key_fn is not None and not callable(cache_key_fn):
         raise InvalidDeclaration(
@@ -149,7 +158,7 @@ def task_of(
         name=name,
         description=description or inspect.getdoc(fn),
         version=version,
-        tags=frozenset(tags or ()),
+        tags=checked_tags(owner, tags),
         retries=retries,
         retry_delays=checked_delays(owner, retry_delay_seconds, retries),
         reuses=cache_key_fn is not None,

@@ -1,5 +1,6 @@
 """Fixtures for all tests: a home of their own, never the user's."""
 
+import asyncio
 import os
 import tempfile
 import time
@@ -67,11 +68,14 @@ class Kernel:
     """A real kernel with nborch loaded, asked through its own protocol."""
 
     def __init__(self, **environ):
-        from jupyter_client.manager import start_new_kernel
+        from jupyter_client.manager import start_new_async_kernel
 
-        self.manager, self.client = start_new_kernel(
+        # A loop of its own: the blocking client leaves loops behind that nobody closes.
+        self.loop = asyncio.new_event_loop()
+        start = start_new_async_kernel(
             kernel_name="python3", env={**os.environ, **environ}
         )
+        self.manager, self.client = self.loop.run_until_complete(start)
         self.loaded = False
 
     def start_over(self, home, folder):
@@ -88,18 +92,21 @@ class Kernel:
 
     def wait(self, sent, timeout=30):
         """Return what the cell with this message id showed, when it is over."""
+        return self.loop.run_until_complete(self._wait(sent, timeout))
+
+    async def _wait(self, sent, timeout):
         ran = Ran()
         while True:
-            message = self.client.get_iopub_msg(timeout=timeout)
+            message = await self.client.get_iopub_msg(timeout=timeout)
             if message["parent_header"].get("msg_id") != sent:
                 continue
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
             self._note(ran, kind, content)
-        reply = self.client.get_shell_msg(timeout=timeout)
+        reply = await self.client.get_shell_msg(timeout=timeout)
         while reply["parent_header"]["msg_id"] != sent:
-            reply = self.client.get_shell_msg(timeout=timeout)
+            reply = await self.client.get_shell_msg(timeout=timeout)
         ran.ok = reply["content"]["status"] == "ok"
         return ran
 
@@ -131,13 +138,14 @@ class Kernel:
         while not Path(path).exists():
             assert time.monotonic() < until, "the cell did not get that far"
             time.sleep(0.01)
-        self.manager.interrupt_kernel()
+        self.loop.run_until_complete(self.manager.interrupt_kernel())
         return self.wait(sent)
 
     def stop(self):
         """End the process."""
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self.loop.run_until_complete(self.manager.shutdown_kernel(now=True))
+        self.loop.close()
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,10 @@ class Seal:
     def of(cls, status: os.stat_result) -> "Seal":
         """Return the seal of a file with this status, in this boot.
 
+        NB. Linux before 6.13 counts the change time in ticks of a few milliseconds: a
+        change within the tick in which the file was written goes unseen. Nothing
+        honest does that, the file being read-only.
+
         NB. Files are not synced to disk when they are written. After a power loss a
         file may hold anything, and the boot is another one: it is hashed again.
         """

@@ -94,6 +94,9 @@ def _write_buffers(walk: Walk, array: Any) -> bool:
             sizes.update(lengths.astype("<i8"))
             values.update(_joined(chunk))
         else:
+            if pa.types.is_time(kind):
+                # Python's times are coarser than a nanosecond.
+                chunk = chunk.view(f"int{kind.bit_width}")
             numbers = chunk.to_numpy(zero_copy_only=False)
             if numbers.dtype.hasobject:
                 return False

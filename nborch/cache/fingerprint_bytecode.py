@@ -8,8 +8,9 @@ import dis
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from types import CodeType
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 from weakref import ref
 
 from nborch.cache.fingerprint_values import ATOM_BYTES, text
@@ -23,6 +24,29 @@ _T = TypeVar("_T")
 _PLACES = frozenset({"__firstlineno__", "__static_attributes__"})
 #: Instructions that do nothing: their presence follows the layout of the source.
 _IDLE = frozenset({"NOP", "CACHE", "EXTENDED_ARG", "RESUME", "PRECALL"})
+
+
+#: Pairs that Python 3.13 melts into one instruction if they stand on one line.
+_PAIRS = {
+    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+}
+_LOOKUPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_CONSTANTS = frozenset(dis.hasconst)
+_JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
+
+
+class _Step(NamedTuple):
+    """One instruction, as `dis` reads it."""
+
+    name: str
+    value: object
+    number: int
+    offset: int
+    has_constant: bool
+    is_jump: bool
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,42 +134,50 @@ def _pieces(code: CodeType) -> Iterator[bytes]:
     yield b"D" + _constant(code.co_consts[0] if code.co_consts else None)
 
 
+def _steps(code: CodeType) -> Iterator[_Step]:
+    for step in dis.get_instructions(code):
+        number, value = step.arg or 0, step.argval
+        if step.opname in _PAIRS:
+            numbers = (number >> 4, number & 15)
+            for name, part, inner in zip(
+                _PAIRS[step.opname], value, numbers, strict=True
+            ):
+                yield _Step(name, part, inner, step.offset, False, False)  # noqa: FBT003
+        elif step.opname not in _IDLE:
+            is_constant, is_jump = step.opcode in _CONSTANTS, step.opcode in _JUMPS
+            yield _Step(step.opname, value, number, step.offset, is_constant, is_jump)
+
+
 def _instructions(code: CodeType) -> Iterator[bytes]:
     """Yield each instruction with what it means, jumps as counts of instructions."""
-    steps = [step for step in dis.get_instructions(code) if step.opname not in _IDLE]
+    steps = list(_steps(code))
     starts = [step.offset for step in steps]
-    constants = set(dis.hasconst)
-    jumps = set(dis.hasjrel) | set(dis.hasjabs)
     skipped = _place_constants(steps)
     for index, step in enumerate(steps):
-        yield text(step.opname)
+        yield text(step.name)
         if index in skipped:
             yield b"-"
-        elif step.opcode in constants:
-            yield _constant(step.argval)
-        elif step.opcode in jumps:
-            yield b"j" + pack(_ordinal(starts, cast("int", step.argval)))
+        elif step.has_constant:
+            yield _constant(step.value)
+        elif step.is_jump:
+            yield b"j" + pack(bisect_left(starts, cast("int", step.value)))
         else:
-            yield b"a" + pack(step.arg or 0)
-            yield text(step.argval) if isinstance(step.argval, str) else b"-"
+            yield b"a" + pack(step.number)
+            yield text(step.value) if isinstance(step.value, str) else b"-"
     for entry in dis._parse_exception_table(code):  # type: ignore[attr-defined]  # noqa: SLF001
         for offset in (entry.start, entry.end, entry.target):
-            yield pack(_ordinal(starts, offset))
+            yield pack(bisect_left(starts, offset))
         yield pack(entry.depth) + (b"l" if entry.lasti else b"-")
 
 
-def _place_constants(steps: list[dis.Instruction]) -> set[int]:
+def _place_constants(steps: list[_Step]) -> set[int]:
     # Python 3.13 stores a class's line number, and the attributes its methods set in
     # no certain order, as constants of the class body.
     return {
         index - 1
         for index, step in enumerate(steps)
-        if step.opname == "STORE_NAME" and step.argval in _PLACES
+        if step.name == "STORE_NAME" and step.value in _PLACES
     }
-
-
-def _ordinal(starts: list[int], offset: int) -> int:
-    return bisect_left(starts, offset)
 
 
 def _constant(value: object) -> bytes:
@@ -176,28 +208,25 @@ def references(code: CodeType) -> References:
 
 
 def _scan(code: CodeType, names: set[Name], imports: set[Import]) -> None:
-    steps = [step for step in dis.get_instructions(code) if step.opname not in _IDLE]
+    steps = list(_steps(code))
     for index, step in enumerate(steps):
-        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}:
-            names.add(Name(step.argval, _chain(steps, index + 1)))
-        elif step.opname == "IMPORT_NAME":
+        if step.name in _LOOKUPS:
+            names.add(Name(str(step.value), _chain(steps, index + 1)))
+        elif step.name == "IMPORT_NAME":
             imports.add(_import(steps, index))
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _scan(constant, names, imports)
 
 
-def _chain(steps: list[dis.Instruction], index: int) -> tuple[str, ...]:
-    chain: list[str] = []
-    for step in steps[index:]:
-        if step.opname not in {"LOAD_ATTR", "LOAD_METHOD"}:
-            break
-        chain.append(step.argval)
-    return tuple(chain)
+def _chain(steps: list[_Step], index: int) -> tuple[str, ...]:
+    read = takewhile(lambda step: step.name in _ATTRIBUTES, steps[index:])
+    return tuple(str(step.value) for step in read)
 
 
-def _import(steps: list[dis.Instruction], index: int) -> Import:
+def _import(steps: list[_Step], index: int) -> Import:
     # The two constants before the import are its level and the names it takes.
-    level, taken = steps[index - 2].argval, steps[index - 1].argval
+    level, taken = steps[index - 2].value, steps[index - 1].value
     names = taken if isinstance(taken, tuple) else ()
-    return Import(steps[index].argval, level if isinstance(level, int) else 0, names)
+    module = str(steps[index].value)
+    return Import(module, level if isinstance(level, int) else 0, names)

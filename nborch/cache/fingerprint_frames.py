@@ -4,8 +4,9 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from nborch.cache.fingerprint_arrays import update, write_array, write_objects
+from nborch.cache.fingerprint_arrays import update, write_objects
 from nborch.cache.fingerprint_arrow import write_arrow
+from nborch.cache.fingerprint_columns import write_column
 from nborch.cache.fingerprint_values import text
 from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
 
@@ -57,7 +58,7 @@ def _frame(walk: Walk, frame: Any) -> Steps:
         name = frame.columns[place]
         known = digests.get(place)
         if known is None:
-            yield from _labelled((name,), _column(walk, array))
+            yield from _labelled((name,), write_column(walk, array))
         else:
             walk.write(b"n" + text(array.dtype.str) + known)
 
@@ -108,7 +109,7 @@ def _series(walk: Walk, series: Any) -> Steps:
     yield from _head(walk, series)
     yield ".name", series.name
     yield ".index", series.index
-    yield from _column(walk, series._values)  # noqa: SLF001  (.array wraps and may copy)
+    yield from write_column(walk, series._values)  # noqa: SLF001  (.array wraps and may copy)
 
 
 def _encode_index(walk: Walk, value: object) -> Steps | None:
@@ -121,65 +122,18 @@ def _encode_index(walk: Walk, value: object) -> Steps | None:
         if hasattr(index, "levels"):
             for level, codes in zip(index.levels, index.codes, strict=True):
                 yield ".levels", level
-                yield from _column(walk, codes)
+                yield from write_column(walk, codes)
         elif hasattr(index, "start") and hasattr(index, "step"):
             walk.write(text(f"{index.start} {index.stop} {index.step}"))
         else:
             yield ".freq", getattr(index, "freq", None)
-            yield from _column(walk, index._values)  # noqa: SLF001
+            yield from write_column(walk, index._values)  # noqa: SLF001
 
     return walk.freeze(value, content)
 
 
 def _encode_extension(walk: Walk, value: object) -> Steps | None:
-    return None if walk.is_met(value) else _column(walk, value)
-
-
-def _column(walk: Walk, array: Any) -> Steps:
-    """Write a column's dtype and values, wherever and however they lie."""
-    import numpy as np
-    import pandas as pd
-
-    if type(array) is np.ndarray:
-        walk.write(b"p")
-        yield from write_array(walk, array)
-        return
-    walk.write(b"x" + text(str(array.dtype)) + pack(len(array)))
-    yield "", type(array)
-    if isinstance(array, pd.Categorical):
-        walk.write(pack(int(array.ordered)))
-        yield ".categories", array.categories
-        yield from write_array(walk, np.asarray(array.codes))
-    elif not type(array).__module__.startswith("pandas."):
-        # Another package's array may keep what it likes besides its elements.
-        yield ".dtype", array.dtype
-        yield from write_objects(walk, list(array))
-    elif hasattr(array, "_pa_array"):
-        yield ".dtype.na_value", getattr(array.dtype, "na_value", None)
-        yield from write_arrow(walk, array._pa_array)  # noqa: SLF001
-    elif hasattr(array, "_data") and hasattr(array, "_mask"):
-        mask, data = array._mask, array._data  # noqa: SLF001
-        yield from write_array(walk, mask)
-        # What lies under a mask is arbitrary.
-        yield from write_array(walk, np.where(mask, data.dtype.type(0), data))
-    elif isinstance(array, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray):
-        yield ".dtype", getattr(array.dtype, "tz", None)
-        yield ".freq", getattr(array, "freq", None)
-        yield from write_array(walk, array._ndarray)  # noqa: SLF001
-    elif isinstance(array, pd.arrays.PeriodArray):
-        yield from write_array(walk, array.asi8)
-    elif isinstance(array, pd.arrays.NumpyExtensionArray):
-        yield from write_array(walk, array.to_numpy())
-    elif isinstance(array, pd.arrays.IntervalArray):
-        yield ".left", array.left
-        yield ".right", array.right
-    elif isinstance(array, pd.arrays.SparseArray):
-        yield ".fill_value", array.fill_value
-        yield from write_array(walk, array.sp_index.indices)
-        yield from write_array(walk, array.sp_values)
-    else:
-        yield ".dtype", array.dtype
-        yield from write_objects(walk, list(array))
+    return None if walk.is_met(value) else write_column(walk, value)
 
 
 def encoder_of_polars(kind: type) -> Encoder | None:

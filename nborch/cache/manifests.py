@@ -25,6 +25,7 @@ __all__ = [
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
+#: The last byte is the format's version; bytes of another one are nobody's damage.
 _MAGIC = b"NBR1"
 _SIGNER, _MAC, _LENGTH = 8, 32, 4
 _HEADER_AT = len(_MAGIC) + _SIGNER + _MAC
@@ -36,7 +37,7 @@ class RowDamaged(Exception):
 
 
 class RowForeign(Exception):
-    """A row was signed with another secret, or for another store."""
+    """A row was written by another user, store or version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,16 @@ class Signer:
         Raises
         ------
         RowForeign
-            If another secret or another store signed it.
+            If another secret, store or version of nborch signed it.
         RowDamaged
             If it is not, byte for byte, what was written.
         """
         view = memoryview(row)
-        if len(row) < _HEADER_AT + _LENGTH or row[: len(_MAGIC)] != _MAGIC:
+        magic = row[: len(_MAGIC)]
+        if len(row) < _HEADER_AT + _LENGTH or magic[:-1] != _MAGIC[:-1]:
             raise RowDamaged("it does not start like a row")
+        if magic != _MAGIC:
+            raise RowForeign("another version of nborch wrote it")
         if row[len(_MAGIC) : len(_MAGIC) + _SIGNER] != self._id:
             raise RowForeign("it was signed elsewhere")
         mac, payload = view[_HEADER_AT - _MAC : _HEADER_AT], view[_HEADER_AT:]

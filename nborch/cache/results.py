@@ -6,31 +6,29 @@ used; whatever does not fit is put aside with one warning, and the caller comput
 again. No fault of the cache reaches the code whose result it keeps.
 """
 
-import errno
 import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nborch.cache.blobs import Blob, BlobDamaged, BlobStore, Digest
+from nborch.cache.blobs import Blob, BlobDamaged, BlobStore
 from nborch.cache.claims import Claim, Claims, Gate
 from nborch.cache.entries import Entry, EntryUnusable
 from nborch.cache.index import Index, IndexUnavailable
 from nborch.cache.manifests import (
     JSON,
     Manifest,
-    Part,
     RowDamaged,
     RowForeign,
     Signer,
 )
-from nborch.cache.ownership import UntrustedFile, make_private, read_or_create
-from nborch.cache.reducers import OUT_OF_BAND
+from nborch.cache.ownership import make_private, read_or_create
+from nborch.cache.placing import needs_files, place
+from nborch.cache.remedies import remedy
 from nborch.cache.serializers import Serialized, Unstorable, dump, load
 from nborch.cache.upkeep import (
     CacheStats,
@@ -45,10 +43,6 @@ from nborch.exceptions import CacheWarning
 from nborch.settings import load_settings
 
 __all__ = ["CacheStats", "Entry", "EntryUnusable", "Finding", "ResultCache"]
-
-#: Bytes of small pickles that one row holds at most; the rest become files.
-MOST_INLINE = 4 * OUT_OF_BAND
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class ResultCache:
@@ -109,7 +103,7 @@ class ResultCache:
             row = self._index.get(key)
             return None if row is None else self._checked(signer, key, row)
         except (IndexUnavailable, OSError) as problem:
-            self._tell_once("read", self._not_usable(problem))
+            self._tell_once("read", remedy(self.folder, problem))
             return None
 
     def _checked(self, signer: Signer, key: str, row: bytes) -> Entry | None:
@@ -118,8 +112,9 @@ class ResultCache:
         except RowForeign:
             self._tell_once(
                 "foreign",
-                f"The results in {str(self.folder)!r} were kept by another user or"
-                " before the secret changed; they are computed again.",
+                f"The results in {str(self.folder)!r} were kept by another user, by"
+                " another version of nborch or before the secret changed; they are"
+                " computed again.",
             )
             return None
         except RowDamaged as problem:
@@ -250,7 +245,7 @@ class ResultCache:
         except (IndexUnavailable, OSError, MemoryError) as problem:
             self._tell_once(
                 "write",
-                f"The result of {told!r} was not kept. {self._not_usable(problem)}",
+                f"The result of {told!r} was not kept. {remedy(self.folder, problem)}",
             )
             return None
         self._told.discard("write")
@@ -267,49 +262,17 @@ class ResultCache:
     ) -> Entry:
         signer = self._ready()
         placed: list[Blob] = []
-        sizes = [len(described), sum(len(value.body) for value in stored.values())]
-        large = max(sizes) >= OUT_OF_BAND or any(v.buffers for v in stored.values())
+        large = needs_files(stored, described)
+        marked = self._blobs.unfinished() if large else nullcontext()
         try:
-            with (
-                self._gate.write(),
-                self._blobs.unfinished() if large else nullcontext(),
-            ):
-                manifest = self._placed(manifest, stored, described, placed)
+            with self._gate.write(), marked:
+                manifest = place(self._blobs, manifest, stored, described, placed)
                 row = signer.pack(manifest)
                 self._index.put(manifest.key, row, manifest.label)
         except BaseException:
             self._take_back(signer, placed)
             raise
         return self._entry(manifest, row, json.loads(described))
-
-    def _placed(
-        self,
-        manifest: Manifest,
-        stored: Mapping[str, Serialized],
-        described: bytes,
-        placed: list[Blob],
-    ) -> Manifest:
-        """Write what is large into files, and return the manifest that names them."""
-
-        def put(data: memoryview | bytes, kind: Digest) -> Blob:
-            placed.append(self._blobs.put(data, kind))
-            return placed[-1]
-
-        room = MOST_INLINE
-        parts: dict[str, Part] = {}
-        for name, value in stored.items():
-            body: bytes | Blob = value.body
-            if len(value.body) >= OUT_OF_BAND or len(value.body) > room:
-                body = put(value.body, Digest.SHA256)
-            else:
-                room -= len(value.body)
-            buffers = tuple(put(buffer, Digest.XXH3) for buffer in value.buffers)
-            parts[name] = Part(body, buffers)
-        if len(described) >= OUT_OF_BAND:
-            # NB. Checked like a pickle: displays are markup, which can run code too.
-            blob = put(described, Digest.SHA256)
-            return replace(manifest, parts=parts, meta={}, meta_blob=blob)
-        return replace(manifest, parts=parts)
 
     def _take_back(self, signer: Signer, placed: list[Blob]) -> None:
         """Remove the files of a result that was not kept after all."""
@@ -327,7 +290,7 @@ class ResultCache:
         try:
             return self._index.exists() and self._index.delete(key)
         except (IndexUnavailable, OSError) as problem:
-            self._tell_once("read", self._not_usable(problem))
+            self._tell_once("read", remedy(self.folder, problem))
             return False
 
     # -- one computation per key -------------------------------------------------
@@ -357,7 +320,7 @@ class ResultCache:
             make_private(self.folder)
             held = self._claims.acquire(key, timeout)
         except OSError as problem:
-            self._tell_once("write", self._not_usable(problem))
+            self._tell_once("write", remedy(self.folder, problem))
         try:
             yield held is not None
         finally:
@@ -453,25 +416,6 @@ class ResultCache:
         self._warn(
             f"The kept result of {label!r} was damaged ({problem}); it was removed"
             " and is computed again. Check the others with: nborch cache verify"
-        )
-
-    def _not_usable(self, problem: BaseException) -> str:
-        folder = str(self.folder)
-        if isinstance(problem, OSError) and problem.errno in _FULL:
-            return (
-                f"The disk of the result cache {folder!r} is full. Free some space:"
-                " nborch cache collect"
-            )
-        if isinstance(problem, IndexUnavailable) and "full" in str(problem):
-            return (
-                f"The disk of the result cache {folder!r} is full ({problem}). Free"
-                " some space: nborch cache collect"
-            )
-        if isinstance(problem, UntrustedFile):
-            return f"The result cache is not used. {problem}"
-        return (
-            f"The result cache {folder!r} cannot be used ({problem}). Make the folder"
-            " writable, or choose another one."
         )
 
     def _tell_once(self, kind: str, message: str) -> None:

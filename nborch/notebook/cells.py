@@ -1,6 +1,7 @@
 """Cell tasks: a cell's body as a run that is restored where nothing has changed."""
 
 import ast
+import copy
 import time
 import warnings
 from collections.abc import Awaitable, Mapping
@@ -93,7 +94,7 @@ class CellTask:
         if unchanged(meta["files"]) or not _same_modules(meta["modules"]):
             return None
         try:
-            self._execute_prelude(early=True)
+            self._execute_prelude()
             loaded = entry.load(NAMES)
         except EntryUnusable:
             return None
@@ -168,7 +169,6 @@ class CellTask:
             deleted=tuple(meta["deleted"]),
         )
         rebind(self.namespace, loaded, made)
-        self._execute_prelude(early=False)
         last = meta["last"]
         result = self.namespace.get(last) if last else None
         if GENERATORS in entry.parts:
@@ -192,29 +192,8 @@ class CellTask:
 
     def _find_key(self) -> None:
         """Set the key, or the reason why there is none."""
-        analysis = self.analysis
-        for phrases in (analysis.dynamic, analysis.effects, analysis.star_imports):
-            if phrases:
-                self.reason = phrases[0]
-                return
-        if analysis.history:
-            name = min(analysis.history)
-            self.reason = f"reads {name!r}, which depends on what ran before"
-            return
-        module = next(
-            (
-                name
-                for name in sorted(analysis.mutates)
-                if isinstance(self.namespace.get(name), ModuleType)
-            ),
-            None,
-        )
-        if module is not None:
-            self.reason = f"changes the module {module!r}"
-            return
-        if analysis.unrestorable:
-            name = analysis.unrestorable[0]
-            self.reason = f"defines {name!r}, which has to be executed"
+        self.reason = self._obstacle()
+        if self.reason is not None:
             return
         try:
             self._fingerprints = self._fingerprint_inputs()
@@ -224,12 +203,29 @@ class CellTask:
             return
         undefined = {
             name: "undefined"
-            for name in analysis.reads - self._fingerprints.keys()
+            for name in self.analysis.reads - self._fingerprints.keys()
             if name not in self.namespace and name not in _BUILTINS
         }
         inputs = {f"name {n}": f for n, f in (self._fingerprints | undefined).items()}
         inputs |= {f"module {n}": f for n, f in libraries.items()}
         self.key = cache_key(body=ast_digest(self._code), inputs=inputs)
+
+    def _obstacle(self) -> str | None:
+        """Return why nothing can be known of the cell before it runs, if so."""
+        analysis = self.analysis
+        for phrases in (analysis.dynamic, analysis.effects):
+            if phrases:
+                return phrases[0]
+        for module in analysis.star_imports:
+            return f"imports * from {module}"
+        for name in sorted(analysis.history):
+            return f"reads {name!r}, which depends on what ran before"
+        for name in sorted(analysis.reaches_into):
+            if isinstance(self.namespace.get(name), ModuleType):
+                return f"changes the module {name!r}"
+        for name in analysis.unrestorable:
+            return f"defines {name!r}, which has to be executed"
+        return None
 
     def _fingerprint_inputs(self) -> dict[str, str]:
         found = {}
@@ -312,31 +308,23 @@ class CellTask:
         number = shell.execution_count
         return shell.compile.cache(text, number, raw)  # type: ignore[no-any-return]
 
-    def _execute_prelude(self, *, early: bool) -> None:
-        """Run the imports and definitions of the cell.
+    def _execute_prelude(self) -> None:
+        """Run the imports and definitions of the cell, as they are found in it.
 
-        The early ones need nothing that the cell computes, and may be needed to load
-        what it computed: the class of a stored instance.
+        They come before the values: a stored instance needs its class to be loaded.
         """
-        computed = self.analysis.writes | self.analysis.maybe_writes
-        computed -= self.analysis.prelude_names
-        statements = [
-            statement
-            for statement in self.analysis.prelude
-            if (not _names_in(statement) & computed) is early
-        ]
-        if statements:
-            tree = ast.Module(statements, type_ignores=[])
-            ast.increment_lineno(tree, 1)
-            exec(compile(tree, self._file_name(), "exec"), self.namespace)  # noqa: S102
-            ast.increment_lineno(tree, -1)
+        if self.analysis.prelude:
+            tree = ast.Module(list(self.analysis.prelude), type_ignores=[])
+            code = compile(_moved_down(tree), self._file_name(), "exec")
+            exec(code, self.namespace)  # noqa: S102  # the user's own definitions
 
 
 _BUILTINS = frozenset(dir(__import__("builtins")))
 
 
-def _names_in(statement: ast.stmt) -> set[str]:
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+def _moved_down(tree: ast.Module) -> ast.Module:
+    """Return a copy in which the lines count as in the editor: the header is above."""
+    return ast.increment_lineno(copy.deepcopy(tree), 1)
 
 
 def _same_modules(known: Mapping[str, str]) -> bool:

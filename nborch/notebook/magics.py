@@ -45,8 +45,9 @@ def as_a_call(lines: list[str]) -> list[str]:
     call = f"({header!r}, {body!r})\n"
     try:
         awaits = _awaits(body)
-    except SyntaxError:
-        # IPython itself tells of it best, on the right line.
+    except (SyntaxError, RecursionError):
+        # IPython itself tells best of what is no Python, on the right line. Code that
+        # is nested too deeply to be analysed runs like any other cell.
         return [f"# {header}\n", *lines[1:]]
     if awaits:
         return [f"await get_ipython().{SLOT}.run_async{call}"]

@@ -12,8 +12,6 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX"),
     # jupyter_client's sockets and event loops, not ours to fix.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 

@@ -129,6 +129,13 @@ CASES = {
         "",
         "",
     ),
+    "defined half way, called by the handler": (
+        "try:\n def f(): return q\n nowhere\nexcept E: f()",
+        "E f q nowhere",
+        "",
+        "f",
+        "",
+    ),
     "finally sees both": ("try: x = f()\nfinally: print(x)", "f x", "x", "", ""),
     "finally binds": ("try: f()\nfinally: x = 1", "f", "x", "", ""),
     "try else": ("try: f()\nexcept E: x = 1\nelse: x = 2", "f E", "x", "", ""),

@@ -39,7 +39,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nborch.cache.fingerprints import fingerprint
+from nborch.cache.fingerprints import fingerprint, fingerprints
 from nborch.exceptions import Unfingerprintable
 
 
@@ -960,3 +960,116 @@ def test_an_unpicklable_object_names_its_class():
 def test_a_fingerprint_is_32_hex_digits():
     """A fingerprint is 32 hex digits."""
     assert len(bytes.fromhex(fingerprint([1]))) == 16
+
+
+SHARED_INPUTS = {
+    "one list": lambda x: (x, x),
+    "list within": lambda x: (x, {"a": [x]}),
+    "deep in a plain tree": lambda x: ([[[x]]], {"a": [[x]]}),
+    "list and object": lambda x: (x, A(x)),
+    "list and function": lambda x: (x, lambda: x),
+    "arrays": lambda x: [np.zeros(3)] * 2,
+    "views": lambda x: (lambda a: (a[:3], a[1:]))(np.zeros(4)),
+    "frame": lambda x: [pd.DataFrame({"a": [1]})] * 2,
+}
+
+
+@pytest.mark.parametrize("make", SHARED_INPUTS.values(), ids=SHARED_INPUTS.keys())
+def test_inputs_that_share_are_told_from_inputs_that_do_not(make):
+    """Two names for one list are not two lists, though each has the same content."""
+    one, other = make([1])
+    apart = copy.deepcopy(one), other
+
+    together = fingerprints({"a": one, "b": other})
+    separate = fingerprints({"a": apart[0], "b": apart[1]})
+
+    assert (
+        together.each
+        == separate.each
+        == {"a": fingerprint(one), "b": fingerprint(other)}
+    )
+    assert together.sharing != ""
+    assert separate.sharing == ""
+
+
+def test_sharing_of_inputs_says_which_share():
+    """The names that share, and how, decide what is shared."""
+    x, y = [1], [1]
+
+    found = {
+        fingerprints({"a": one, "b": two, "c": three}).sharing
+        for one, two, three in [(x, x, y), (x, y, x), (x, x, x), (x, y, [1])]
+    }
+
+    assert len(found) == 4
+
+
+def test_atoms_are_shared_by_no_inputs():
+    """Immutable inputs are independent, one and the same or not."""
+    value = ("a", 2**70, dt.date(2020, 1, 1), frozenset("ab"), Color.RED, len)
+
+    assert fingerprints({"a": value, "b": value}).sharing == ""
+
+
+def test_an_unfingerprintable_input_is_named():
+    """The path of a refused value begins with the name of the input."""
+    with pytest.raises(Unfingerprintable) as caught:
+        fingerprints({"a": 1, "rows": [threading.Lock()]})
+
+    assert caught.value.path == "rows[0]"
+
+
+class Treacherous:
+    """An object that cannot be looked at."""
+
+    def __getstate__(self):
+        raise ZeroDivisionError("no")
+
+
+def test_an_object_that_raises_is_refused():
+    """Whatever an object raises when it is read, the answer is a refusal."""
+    with pytest.raises(Unfingerprintable, match="Treacherous' object") as caught:
+        fingerprint([Treacherous()])
+
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.string(),
+        pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.null(),
+        pa.date32(), pa.date64(), pa.time32("s"), pa.time64("ns"), pa.timestamp("us"),
+        pa.timestamp("ns", "UTC"), pa.duration("ms"), pa.decimal128(5, 2), pa.list_(pa.int8()),
+        pa.month_day_nano_interval(), pa.binary(2), pa.dictionary(pa.int8(), pa.string()),
+        pa.struct([("a", pa.int8())]), pa.map_(pa.string(), pa.int8()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_arrow_arrays_of_every_type_are_told_by_content(kind):
+    """Nulls, values, chunks and slices of each Arrow type are read right."""
+    values = {
+        pa.bool_(): [True, False],
+        pa.null(): [None, None],
+        pa.list_(pa.int8()): [[1], [2]],
+        pa.struct([("a", pa.int8())]): [{"a": 1}, {"a": 2}],
+        pa.map_(pa.string(), pa.int8()): [[("a", 1)], [("b", 1)]],
+        pa.month_day_nano_interval(): [(1, 2, 3), (1, 2, 4)],
+        pa.decimal128(5, 2): [decimal.Decimal("1.00"), decimal.Decimal("2.00")],
+        pa.date32(): [dt.date(2020, 1, 1), dt.date(2020, 1, 2)],
+        pa.date64(): [dt.date(2020, 1, 1), dt.date(2020, 1, 2)],
+        pa.float16(): [np.float16(1), np.float16(2)],
+    }
+    is_text = "string" in str(kind) and not pa.types.is_nested(kind)
+    is_binary = "binary" in str(kind)
+    default = ["aa", "bb"] if is_text else [b"aa", b"bb"] if is_binary else [1, 2]
+    one, two = values.get(kind, default)
+    whole = pa.array([two, one, None, two], kind)
+    chunks = pa.chunked_array([pa.array([two, one], kind), pa.array([None, two], kind)])
+
+    assert fingerprint(pa.chunked_array([whole])) == fingerprint(chunks)
+    assert fingerprint(whole[1:]) == fingerprint(pa.array([one, None, two], kind))
+    assert fingerprint(whole) == fingerprint(pickle.loads(pickle.dumps(whole)))
+    if one is not None:
+        assert fingerprint(whole) != fingerprint(pa.array([two, one, two, None], kind))
+        assert fingerprint(whole) != fingerprint(pa.array([one, two, None, two], kind))

@@ -1,0 +1,102 @@
+"""Settings: taken from the first place that names them."""
+
+import os
+
+import pytest
+
+from nborch.exceptions import InvalidDeclaration
+from nborch.home import current_home
+from nborch.settings import load_settings
+
+
+def project(folder, text):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(text)
+
+
+def test_the_environment_comes_first(tmp_path):
+    """NBORCH_HOME wins over a .nborch/ folder and over pyproject.toml."""
+    project(tmp_path, '[tool.nborch]\nhome = "declared"\nlog_level = "ERROR"\n')
+    (tmp_path / ".nborch").mkdir()
+
+    told = load_settings(tmp_path, {"NBORCH_HOME": str(tmp_path / "named"), "NBORCH_LOG_LEVEL": "debug"})
+
+    assert (told.home, told.log_level) == (tmp_path / "named", "DEBUG")
+    assert told.secret_file == tmp_path / "named" / "secret.key"
+
+
+def test_a_folder_of_a_project_is_found_from_within_it(tmp_path):
+    """The nearest .nborch/ upwards is the home."""
+    (tmp_path / ".nborch").mkdir()
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+
+    assert load_settings(inner, {}).home == tmp_path / ".nborch"
+
+
+def test_a_folder_that_came_with_a_project_brings_no_key(tmp_path):
+    """The key that makes results trusted never lies in a project's .nborch/."""
+    (tmp_path / ".nborch").mkdir()
+
+    told = load_settings(tmp_path, {})
+
+    assert not told.secret_file.is_relative_to(tmp_path)
+
+
+def test_a_declared_home_is_meant_from_its_file(tmp_path):
+    """A relative home in pyproject.toml lies beside that file."""
+    project(tmp_path, '[tool.nborch]\nhome = "state"\n')
+    inner = tmp_path / "a"
+    inner.mkdir()
+
+    assert load_settings(inner, {}).home == tmp_path / "state"
+
+
+def test_without_a_word_the_users_folder_is_home(tmp_path):
+    """The home is the user's data folder if nothing names another."""
+    told = load_settings(tmp_path, {})
+
+    assert told.home == told.secret_file.parent
+    assert told.log_level == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[tool.nborch]\nhme = "x"\n', "has an unknown setting 'hme'. Did you mean 'home'"),
+        ('[tool.nborch]\nlog_level = "loud"\n', "Log level 'loud' does not exist. Choose one of DEBUG"),
+        ("[tool.nborch]\nlog_level = 10\n", "log_level must be a text, not 10"),
+        ("[tool.nborch]\nhome = [\n", "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_told(tmp_path, text, message):
+    """A setting that is unknown or makes no sense is told with its file."""
+    project(tmp_path, text)
+
+    with pytest.raises(InvalidDeclaration, match=message):
+        load_settings(tmp_path, {})
+
+
+def test_a_wrong_level_has_a_suggestion(tmp_path):
+    """A mistyped log level is told with the nearest one."""
+    with pytest.raises(InvalidDeclaration, match="Did you mean 'WARNING'"):
+        load_settings(tmp_path, {"NBORCH_LOG_LEVEL": "warnig"})
+
+
+def test_a_pyproject_of_others_is_not_read(tmp_path):
+    """A broken pyproject.toml without our table is none of our business."""
+    project(tmp_path, "[tool.other\n")
+
+    assert load_settings(tmp_path, {}).log_level == "INFO"
+
+
+def test_a_current_folder_that_was_removed_is_no_fault(tmp_path, monkeypatch):
+    """Work goes on in a folder that somebody removed."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setenv("NBORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert current_home().folder == tmp_path / "home"
+    os.chdir(tmp_path)
