@@ -150,6 +150,10 @@ class Declared(Generic[P, R]):
         del context, parameters
         return None
 
+    def __nborch_fingerprint__(self) -> object:
+        """Return what a cell that calls it depends on: the function, not its runs."""
+        return (type(self).__name__, self.name, self.fn)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 

@@ -103,11 +103,11 @@ def flow(
     options = dict(locals())
     del options["fn"]
     if fn is None:
-        return lambda function: flow_of(function, **options)
-    return flow_of(fn, **options)
+        return lambda function: _flow_of(function, **options)
+    return _flow_of(fn, **options)
 
 
-def flow_of(
+def _flow_of(
     fn: Callable[..., Any],
     *,
     name: str | None,

@@ -11,7 +11,7 @@ from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import RunKind
 
-__all__ = ["announce", "get_run_logger", "run_logger", "tell"]
+__all__ = ["RunLogger", "announce", "get_run_logger", "run_logger", "tell"]
 
 ROOT = logging.getLogger("nborch")
 ENGINE = logging.getLogger("nborch.engine")
@@ -25,7 +25,7 @@ RUNS = {
 LINE = "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(source)s - %(message)s"
 
 
-class TerminalHandler(logging.StreamHandler[Any]):
+class _TerminalHandler(logging.StreamHandler[Any]):
     """Print lines on whatever ``sys.stderr`` is at the time."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class TerminalHandler(logging.StreamHandler[Any]):
         return super().format(record)
 
 
-class StoreHandler(logging.Handler):
+class _StoreHandler(logging.Handler):
     """Keep the lines of runs in the run store."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -90,7 +90,8 @@ def tell(context: RunContext, level: int, message: str, *values: object) -> None
     _set_up(context.home)
     # Asked first: most lines of a program that is told to be silent are not made.
     if RUNS[context.run.kind].isEnabledFor(level):
-        run_logger(context).log(level, message, *values)
+        # As texts: a handler that keeps the record must not keep a state's data.
+        run_logger(context).log(level, message, *map(str, values))
 
 
 def run_logger(context: RunContext) -> RunLogger:
@@ -141,9 +142,9 @@ def _set_up(home: Home) -> None:
     if not ROOT.handlers:
         ROOT.setLevel(home.settings.log_level)
         ROOT.propagate = False
-        ROOT.addHandler(TerminalHandler())
+        ROOT.addHandler(_TerminalHandler())
     ROOT.addHandler(_STORE)
 
 
-_STORE = StoreHandler()
+_STORE = _StoreHandler()
 _is_set_up = False

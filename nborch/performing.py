@@ -100,10 +100,10 @@ async def _perform(
 
 def raised(error: BaseException) -> Raised:
     """Return the answer for an attempt that raised, with the user's frames only."""
-    return Raised(error.with_traceback(users_traceback(error.__traceback__)))
+    return Raised(error.with_traceback(_users_traceback(error.__traceback__)))
 
 
-def users_traceback(traceback: TracebackType | None) -> TracebackType | None:
+def _users_traceback(traceback: TracebackType | None) -> TracebackType | None:
     """Return the traceback without the frames of nborch above the user's last one."""
     frames = []
     while traceback is not None:

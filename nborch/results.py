@@ -105,6 +105,8 @@ def _told_key(context: RunContext, parameters: Mapping[str, Any]) -> str | None:
         return None
     try:
         told = key_function(context, dict(parameters))
+    except CacheWarning:
+        raise  # where warnings are errors
     except Exception as error:  # noqa: BLE001  # a fault of the cache is not the task's
         problem = f"raised {error!r}"
     else:

@@ -118,11 +118,11 @@ def task(
     options = dict(locals())
     del options["fn"]
     if fn is None:
-        return lambda function: task_of(function, **options)
-    return task_of(fn, **options)
+        return lambda function: _task_of(function, **options)
+    return _task_of(fn, **options)
 
 
-def task_of(
+def _task_of(
     fn: Callable[..., Any],
     *,
     name: str | None,

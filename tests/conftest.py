@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import tempfile
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +151,20 @@ class Kernel:
         self.loop.close()
 
 
+@pytest.fixture
+def new_kernel():
+    """Start kernels that this test may kill."""
+    started = []
+
+    def start(**environ):
+        started.append(Kernel(**environ))
+        return started[-1]
+
+    yield start
+    for kernel in started:
+        kernel.stop()
+
+
 @pytest.fixture(scope="session")
 def kernel_processes():
     """Two kernels that all tests share: starting one takes a second."""
@@ -175,3 +192,58 @@ def kernel(kernels):
 def other(kernels):
     """A second kernel in the same folder, which has run nothing of the first."""
     return kernels[1]
+
+
+@pytest.fixture(params=["sqlite"])
+def store(request, tmp_path):
+    """An empty run store, one of each kind."""
+    from nborch.store.sqlite import SQLiteStore
+
+    opened = SQLiteStore(tmp_path / "runs" / "nborch.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Start Python programs of their own, with the home of this test."""
+    started = []
+
+    def start(code, *args, **environ):
+        path = tmp_path / f"script_{len(started)}.py"
+        path.write_text(textwrap.dedent(code))
+        root = str(Path(__file__).parents[1])
+        process = subprocess.Popen(
+            [sys.executable, str(path), *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "NBORCH_HOME": str(tmp_path / "home"),
+                "PYTHONPATH": root,
+                **environ,
+            },
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(condition, timeout=20.0):
+    """Wait for a condition; return what it said last."""
+    end = time.monotonic() + timeout
+    while not (told := condition()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return told
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    """Wait for a condition; return what it said last."""
+    return until

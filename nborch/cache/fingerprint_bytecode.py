@@ -138,11 +138,12 @@ def _steps(code: CodeType) -> Iterator[_Step]:
     for step in dis.get_instructions(code):
         number, value = step.arg or 0, step.argval
         if step.opname in _PAIRS:
-            numbers = (number >> 4, number & 15)
-            for name, part, inner in zip(
-                _PAIRS[step.opname], value, numbers, strict=True
+            one, two = _PAIRS[step.opname]
+            for name, part, place in (
+                (one, value[0], number >> 4),
+                (two, value[1], number & 15),
             ):
-                yield _Step(name, part, inner, step.offset, False, False)  # noqa: FBT003
+                yield _Step(name, part, place, step.offset, False, False)  # noqa: FBT003
         elif step.opname not in _IDLE:
             is_constant, is_jump = step.opcode in _CONSTANTS, step.opcode in _JUMPS
             yield _Step(step.opname, value, number, step.offset, is_constant, is_jump)

@@ -22,7 +22,7 @@ def write_column(walk: Walk, array: Any) -> Steps:
     walk.write(b"x" + text(str(array.dtype)) + pack(len(array)))
     yield "", type(array)
     kinds = pd.arrays
-    if not type(array).__module__.startswith("pandas."):
+    if type(array).__module__.partition(".")[0] != "pandas":
         yield from _elements(walk, array)
     elif isinstance(array, pd.Categorical):
         walk.write(pack(int(array.ordered)))

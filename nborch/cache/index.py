@@ -5,6 +5,7 @@ switched off here: it pickles nothing (CVE-2025-69872), evicts nothing, writes n
 files, and waits for a lock no longer than `PATIENCE_SECONDS`.
 """
 
+import atexit
 import os
 import shutil
 import sqlite3
@@ -219,6 +220,12 @@ def _after_fork_in_child() -> None:
         _forking.pop().after_fork_in_child()
 
 
+def _close_all() -> None:
+    for index in list(_open_indexes):
+        index.close()
+
+
+atexit.register(_close_all)
 os.register_at_fork(
     before=_before_fork,
     after_in_parent=_after_fork,
@@ -287,6 +294,13 @@ def _rows_type() -> Any:  # noqa: C901 - one small class, which must be made lat
         # One connection for all threads, since `Index` lets one in at a time: it can
         # then be closed by whoever closes the cache.
         _connection: sqlite3.Connection | None = None
+
+        def __init__(self, directory: str, **settings: Any) -> None:
+            try:
+                super().__init__(directory, **settings)
+            except BaseException:
+                self.close()
+                raise
 
         @property
         def _con(self) -> sqlite3.Connection:

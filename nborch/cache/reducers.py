@@ -181,7 +181,7 @@ def _reduce_polars(frame: Any) -> Any:
         )
     except (pl.exceptions.PolarsError, TypeError):
         return NotImplemented  # polars' own pickling knows what Arrow does not
-    return rebuild_polars, (PickleBuffer(stored.getbuffer()), table.schema, name)
+    return rebuild_polars, (PickleBuffer(stored.getvalue()), table.schema, name)
 
 
 def rebuild_polars(data: Any, schema: Any, name: str | None) -> Any:

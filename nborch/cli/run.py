@@ -16,7 +16,7 @@ from nborch.notebook.parameters import (
     declared_parameters,
     parse_assignment,
 )
-from nborch.notebook.reports import CellOutcome
+from nborch.notebook.reports import CellOutcome, CellReport
 from nborch.settings import load_settings
 from nborch.view.badge import duration
 
@@ -58,8 +58,9 @@ def run(
 
     Cells under %%task are restored where nothing they depend on has changed.
 
-    Exits with 0; 1 if a cell failed, 124 if it took too long, 138 if the kernel died,
-    130 if it was interrupted; 2 if the command is wrong.
+    Exits with 0; 1 if a cell failed, 124 if it took too long, 138 if the kernel died
+    (137 if it was killed), 130 if it was interrupted (143 if terminated); 2 if the
+    command is wrong.
     """
     nb = load_notebook(notebook)
     given = dict(parse_assignment(each) for each in assignments)
@@ -78,7 +79,16 @@ def run(
     progress.conclude(notebook_run)
     failed = notebook_run.failed
     if failed is not None and failed.report is not None:
-        sys.exit(EXIT_CODES[failed.report.outcome])
+        sys.exit(_exit_code(failed.report))
+
+
+def _exit_code(report: CellReport) -> int:
+    message = report.error.message if report.error else ""
+    if report.outcome is CellOutcome.CANCELLED and "SIGTERM" in message:
+        return 143
+    if report.outcome is CellOutcome.CRASHED and "SIGKILL" in message:
+        return 137
+    return EXIT_CODES[report.outcome]
 
 
 def _execute(

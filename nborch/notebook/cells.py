@@ -11,13 +11,17 @@ from types import ModuleType
 from typing import Any
 
 from nborch.cache.code import ast_digest, is_local
-from nborch.cache.fingerprints import fingerprint
+from nborch.cache.fingerprints import fingerprints
 from nborch.cache.keys import cache_key
 from nborch.cache.results import Entry, EntryUnusable, ResultCache
 from nborch.exceptions import CacheWarning, Unfingerprintable
 from nborch.lifecycle import Hit
 from nborch.notebook.analysis import analyse
-from nborch.notebook.imports import imported_modules, module_fingerprints
+from nborch.notebook.imports import (
+    imported_modules,
+    module_fingerprints,
+    used_modules,
+)
 from nborch.notebook.namespace import Changes, Uncachable, changes, inputs_of, rebind
 from nborch.notebook.recording import Recording, record, replay
 from nborch.notebook.surroundings import Surroundings, restore_generators
@@ -68,6 +72,7 @@ class CellTask:
         self.reason: str | None = None
         self.key: str | None = None
         self._fingerprints: dict[str, str] = {}
+        self._modules: Mapping[str, str] = {}
         self._before: dict[str, Any] = {}
         self._surroundings: Surroundings | None = None
         self._restoring: tuple[Entry, dict[str, Any]] | None = None
@@ -195,20 +200,30 @@ class CellTask:
         self.reason = self._obstacle()
         if self.reason is not None:
             return
+        values = inputs_of(self.analysis, self.namespace)
+        others = {n: v for n, v in values.items() if not isinstance(v, ModuleType)}
         try:
-            self._fingerprints = self._fingerprint_inputs()
+            found = fingerprints(others)
+            self._modules = fingerprints(used_modules(self._code, values)).each
             libraries = module_fingerprints(self._library_imports())
-        except Unfingerprintable as reason:
-            self.reason = f"reads {reason}"
+        except Unfingerprintable as error:
+            self.reason = f"reads {error}"
             return
+        self._fingerprints = dict(found.each)
         undefined = {
             name: "undefined"
-            for name in self.analysis.reads - self._fingerprints.keys()
+            for name in self.analysis.reads - values.keys()
             if name not in self.namespace and name not in _BUILTINS
         }
         inputs = {f"name {n}": f for n, f in (self._fingerprints | undefined).items()}
-        inputs |= {f"module {n}": f for n, f in libraries.items()}
-        self.key = cache_key(body=ast_digest(self._code), inputs=inputs)
+        inputs |= {
+            f"module {n}": f for n, f in (libraries | dict(self._modules)).items()
+        }
+        self.key = cache_key(
+            body=ast_digest(self._code),
+            inputs=inputs,
+            options={"sharing": found.sharing},
+        )
 
     def _obstacle(self) -> str | None:
         """Return why nothing can be known of the cell before it runs, if so."""
@@ -226,15 +241,6 @@ class CellTask:
         for name in analysis.unrestorable:
             return f"defines {name!r}, which has to be executed"
         return None
-
-    def _fingerprint_inputs(self) -> dict[str, str]:
-        found = {}
-        for name, value in inputs_of(self.analysis, self.namespace).items():
-            try:
-                found[name] = fingerprint(value)
-            except Unfingerprintable as error:
-                raise Unfingerprintable(f"{name!r}, which holds {error}") from None
-        return found
 
     def _library_imports(self) -> list[str]:
         return [m for m in imported_modules(self._code) if not is_local(m)]
@@ -254,6 +260,10 @@ class CellTask:
     def _changes(self) -> Changes:
         if self._recording is not None and self._recording.live:
             raise Uncachable("shows a widget, which lives in the kernel")
+        modules = used_modules(self._code, inputs_of(self.analysis, self._before))
+        for name, after in fingerprints(modules).each.items():
+            if self._modules.get(name) != after:
+                raise Uncachable(f"changes what {name!r} refers to")
         return changes(self.analysis, self._before, self.namespace, self._fingerprints)
 
     def _generators(self) -> dict[str, Any]:

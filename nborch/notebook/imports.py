@@ -3,12 +3,14 @@
 import ast
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
 
 from nborch.cache.code import is_local, library_version
 from nborch.cache.fingerprints import fingerprint
 
-__all__ = ["imported_modules", "module_fingerprints"]
+__all__ = ["imported_modules", "module_fingerprints", "used_modules"]
 
 
 def imported_modules(source: str) -> list[str]:
@@ -17,14 +19,58 @@ def imported_modules(source: str) -> list[str]:
     >>> imported_modules("import os.path\nfrom json import loads")
     ['json', 'os.path']
     """
-    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     found: set[str] = set()
-    for node in ast.walk(compile(source, "<cell>", "exec", flags)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
     return sorted(found)
+
+
+def used_modules(source: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cell uses of the modules among its inputs.
+
+    For a library that is the module, which stands for its version. For the user's own
+    module it is what is looked up in it, so that a change elsewhere in it is no change
+    for this cell; unless the cell also uses the module as a whole.
+
+    Parameters
+    ----------
+    values
+        The inputs of the cell by name.
+    """
+    used: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, ModuleType):
+            looked_up = _looked_up(source, name) if is_local(value.__name__) else None
+            if looked_up is None or not all(hasattr(value, each) for each in looked_up):
+                used[name] = value
+            else:
+                used |= {f"{name}.{each}": getattr(value, each) for each in looked_up}
+    return used
+
+
+def _looked_up(source: str, name: str) -> set[str] | None:
+    """Return the attributes that are looked up in a name; None if it stands alone."""
+    nodes = list(ast.walk(_parsed(source)))
+    uses = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Attribute) and _is_name(node.value, name)
+    ]
+    alone = sum(_is_name(node, name) for node in nodes) > len(uses)
+    return None if alone else {node.attr for node in uses}
+
+
+def _parsed(source: str) -> ast.AST:
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree: ast.AST = compile(source, "<cell>", "exec", flags)
+    return tree
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def module_fingerprints(names: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What a cell did to the namespace, found by comparing before and after."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -9,10 +10,20 @@ from nborch.cache.fingerprints import fingerprint
 from nborch.exceptions import Unfingerprintable
 from nborch.notebook.analysis import CellAnalysis
 
-__all__ = ["Changes", "Uncachable", "changes", "is_shells", "rebind"]
+__all__ = [
+    "Changes",
+    "Uncachable",
+    "changes",
+    "inputs_of",
+    "is_repeatable",
+    "is_shells",
+    "rebind",
+]
 
 #: Names that IPython keeps for its own history.
 _OURS = frozenset({"_", "__", "___", "In", "Out", "_ih", "_oh", "_dh", "_exit_code"})
+#: What is executed again or found by name, not changed in place.
+_CODE = FunctionType | type | ModuleType
 #: Names that IPython puts into every namespace.
 _SHELLS = frozenset({"get_ipython", "exit", "quit", "open", "display"})
 
@@ -83,6 +94,12 @@ def changes(
     """
     inputs = {name: before[name] for name in fingerprints if name in before}
     mutated = _mutated(inputs, fingerprints)
+    shared = _sharing(inputs, mutated, mutated)
+    if shared is not None:
+        # Were they two objects the next time, only one of them would change.
+        raise Uncachable(
+            f"changes {shared[0]!r} and {shared[1]!r}, which share a value"
+        )
     by_identity = {id(value): name for name, value in inputs.items()}
     values: dict[str, Any] = {name: inputs[name] for name in mutated}
     aliases = {}
@@ -90,7 +107,7 @@ def changes(
         value = after[name]
         if name in analysis.prelude_names:
             continue
-        if isinstance(value, FunctionType | type | ModuleType):
+        if isinstance(value, _CODE):
             kind = type(value).__name__
             raise Uncachable(f"makes the {kind} {name!r}, which has to be executed")
         source = by_identity.get(id(value))
@@ -127,7 +144,7 @@ def _mutated(inputs: Mapping[str, Any], fingerprints: Mapping[str, str]) -> list
             raise Uncachable(f"leaves {name!r} with {error}") from None
         if same:
             continue
-        if isinstance(value, FunctionType | type | ModuleType):
+        if isinstance(value, _CODE):
             raise Uncachable(f"changes what {name!r} refers to")
         mutated.append(name)
     return mutated
@@ -137,6 +154,81 @@ def _is_atom(value: Any) -> bool:
     return value is None or isinstance(
         value, bool | int | float | complex | str | bytes
     )
+
+
+def is_repeatable(
+    namespace: Mapping[str, Any], inputs: Collection[str], mutated: Sequence[str]
+) -> bool:
+    """Tell whether `rebind` can repeat what a cell once did to inputs in place.
+
+    Another name of the whole object is given the new value, but a list that holds the
+    object, or a second input that is the same object, calls for running the cell.
+
+    >>> rows = [1]
+    >>> is_repeatable({"rows": rows, "same": rows}, ["rows"], ["rows"])
+    True
+    >>> is_repeatable({"rows": rows, "table": {"k": rows}}, ["rows"], ["rows"])
+    False
+
+    Parameters
+    ----------
+    inputs
+        The names that the cell reads.
+    mutated
+        Those whose object it changes.
+    """
+    if not mutated:
+        return True
+    objects = {id(namespace[name]) for name in mutated if name in namespace}
+    others = [
+        name
+        for name, value in namespace.items()
+        if not is_shells(name) and (name in inputs or id(value) not in objects)
+    ]
+    return _sharing(namespace, mutated, others) is None
+
+
+def _sharing(
+    namespace: Mapping[str, Any], names: Sequence[str], others: Sequence[str]
+) -> tuple[str, str] | None:
+    """Return the first of `names` and of `others` that refer to one mutable object."""
+    if not names or len({*names, *others}) == 1:
+        return None
+    holders: dict[int, str] = {}
+    for name in names:
+        for part in _mutable_parts(namespace[name]) if name in namespace else ():
+            if holders.setdefault(part, name) != name:
+                return holders[part], name
+    for other in others:
+        for part in _mutable_parts(namespace[other]) if other not in names else ():
+            if part in holders:
+                return holders[part], other
+    return None
+
+
+def _mutable_parts(value: Any) -> Iterator[int]:
+    """Yield the ids of the objects that a value consists of and that can change."""
+    # NB. What is yielded by id is held by `value` meanwhile, so no id is used twice.
+    seen: set[int] = set()
+    left = [value]
+    while left:
+        part = left.pop()
+        if id(part) in seen or _is_atom(part) or isinstance(part, _CODE):
+            continue
+        seen.add(id(part))
+        if isinstance(part, tuple | frozenset):
+            left.extend(part)
+            continue
+        while type(part).__name__ == "ndarray" and type(part.base) is type(part):
+            part = part.base  # the array that owns the memory
+        yield id(part)
+        if isinstance(part, dict):
+            left.extend(part.values())
+        elif isinstance(part, list | set | deque):
+            left.extend(part)
+        else:
+            # Of a frame or an array the whole counts: its parts are its own.
+            left.extend(getattr(part, "__dict__", {}).values())
 
 
 def rebind(

@@ -92,8 +92,13 @@ class SQLiteStore:
     @_told
     def record(self, reference: str) -> RunRecord:
         """Return the run with this id, start of an id, or name (the newest)."""
-        for query in ("run_by_id", "newest_run_by_name", "runs_by_id_prefix"):
-            rows = self._rows(query, reference=reference)
+        for query, told in (
+            ("run_by_id", reference.lower()),
+            ("newest_run_by_name", reference),
+            ("runs_by_id_prefix", reference.lower()),
+        ):
+            # Every id starts with nothing.
+            rows = self._rows(query, reference=told) if reference else []
             if len(rows) == 1:
                 return _record(rows[0])
             if rows:

@@ -72,10 +72,12 @@ def duration(seconds: float) -> str:
     """
     if seconds < 0.0995:  # noqa: PLR2004  # below it, tenths of a second say nothing
         return f"{max(1, round(seconds * 1000))} ms"
-    if seconds < MINUTE:
-        return f"{seconds:.1f} s"
-    if seconds < HOUR:
-        minutes, rest = divmod(round(seconds), MINUTE)
-        return f"{minutes} min {rest} s"
-    hours, rest = divmod(round(seconds), HOUR)
-    return f"{hours} h {rest // MINUTE} min"
+    # NB. Rounded before it is compared: 59.96 seconds are a minute, not 60.0 s.
+    tenths = round(seconds * 10)
+    if tenths < MINUTE * 10:
+        return f"{tenths / 10:.1f} s"
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    minutes = round(whole / MINUTE)
+    return f"{minutes // 60} h {minutes % 60} min"

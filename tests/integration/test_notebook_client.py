@@ -366,6 +366,7 @@ def test_the_kernel_dies_between_cells(listener, env):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_no_output_is_lost(listener, env):
     """Thirty thousand flushed prints arrive, all of them, as one output."""
     nb = book("for i in range(30_000): print(i, flush=True)", "'next'")

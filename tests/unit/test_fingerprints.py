@@ -324,6 +324,11 @@ DIFFERENT = {
     ),
     "sharing of objects": (shared(A), apart(A)),
     "sharing of bytearrays": (shared(bytearray), apart(bytearray)),
+    "sharing of tuples of lists": (shared(lambda: ([],)), apart(lambda: ([],))),
+    "sharing of tuples, all entangled": (
+        (lambda t, y: [[[y]], y, t, t])(([],), [1]),
+        (lambda t, u, y: [[[y]], y, t, u])(([],), ([],), [1]),
+    ),
     "sharing, deep": (
         (lambda x: [[x], {"a": x}])([1]),
         [[[1]], {"a": [1]}],
@@ -343,6 +348,10 @@ DIFFERENT = {
     "sharing out of a plain tree": (
         (lambda x: [x, dt.date(2020, 1, 1), [[x]]])([1]),
         [[1], dt.date(2020, 1, 1), [[[1]]]],
+    ),
+    "sharing between plain trees": (
+        (lambda x: [[[x]], dt.date(2020, 1, 1), [[x]]])([1]),
+        [[[[1]]], dt.date(2020, 1, 1), [[[1]]]],
     ),
     "which is shared": (
         (lambda x, y: [x, y, x])([], []),

@@ -389,7 +389,7 @@ def test_models_come_back_and_predict_alike():
     from sklearn.ensemble import RandomForestRegressor
 
     rows = np.random.default_rng(1).random((300, 5))
-    model = RandomForestRegressor(n_estimators=5, random_state=1)
+    model = RandomForestRegressor(n_estimators=3, random_state=1)
     model.fit(rows, rows.sum(axis=1))
 
     np.testing.assert_array_equal(through(model).predict(rows), model.predict(rows))
@@ -421,7 +421,7 @@ def test_memoryviews_come_back_as_such():
     assert through(memoryview(b"ab")).readonly
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     numpy_st.arrays(
         st.one_of(
@@ -455,7 +455,7 @@ pieces = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(pieces, max_size=6))
 def test_any_mixture_of_long_strings_comes_back(value):
     """Long bytes leave the pickle in whatever order they stand among other things."""

@@ -1,0 +1,12 @@
+# What type checkers see of the package, whose names are loaded at first use.
+from nborch.flows import Flow as Flow
+from nborch.flows import flow as flow
+from nborch.logs import get_run_logger as get_run_logger
+from nborch.notebook.magics import load_ipython_extension as load_ipython_extension
+from nborch.notebook.magics import unload_ipython_extension as unload_ipython_extension
+from nborch.states import State as State
+from nborch.tasks import Task as Task
+from nborch.tasks import task as task
+
+__version__: str
+__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task"]
