@@ -1,5 +1,6 @@
 """The current run, for the code that runs within it."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, Self
 
 from nborch.events import Event
 from nborch.home import Home
-from nborch.runs import Run, RunKind, new_id
+from nborch.runs import Run, RunKind, new_id, reseed
 from nborch.specs import Spec
 from nborch.states import State
 
@@ -111,6 +112,9 @@ class RunContext:
             context = context.parent
         return context
 
+
+# Two children of one process would otherwise give their runs the same ids.
+os.register_at_fork(after_in_child=reseed)
 
 #: The run that is going on here, if any.
 current_run: ContextVar[RunContext | None] = ContextVar("nborch_run", default=None)

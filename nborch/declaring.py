@@ -11,7 +11,7 @@ from nborch.context import RunContext, enclosing_run
 from nborch.exceptions import InvalidDeclaration
 from nborch.home import current_home
 from nborch.lifecycle import lifecycle
-from nborch.parameters import bind, shown, signature_of
+from nborch.parameters import bind, plain_names, shown, signature_of
 from nborch.performing import Performer
 from nborch.results import Recall
 from nborch.specs import Hook, Spec
@@ -34,6 +34,7 @@ class Declared(Generic[P, R]):
         self.spec = spec
         self._owner = f"{spec.kind.value.title()} {spec.name!r}"
         self._signature = signature_of(fn, self._owner)
+        self._plain_names = plain_names(self._signature)
         self.isasync = inspect.iscoroutinefunction(fn)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -45,7 +46,7 @@ class Declared(Generic[P, R]):
             The arguments do not fit.
         """
         return_state = bool(kwargs.pop("return_state", False))
-        parameters = bind(self._signature, args, kwargs, self._owner)
+        parameters = bind(self._signature, args, kwargs, self._owner, self._plain_names)
         context = self._context(parameters)
         performer = Performer(context, self._recall(context, parameters))
         if self.isasync:

@@ -12,7 +12,7 @@ from nborch.exceptions import (
     did_you_mean,
 )
 
-__all__ = ["RESERVED", "bind", "shown", "signature_of"]
+__all__ = ["RESERVED", "bind", "plain_names", "shown", "signature_of"]
 
 #: Argument names that ``task()`` and ``flow()`` calls take for themselves.
 RESERVED = ("return_state", "wait_for")
@@ -47,11 +47,25 @@ def signature_of(function: Callable[..., Any], owner: str) -> inspect.Signature:
     return signature
 
 
+def plain_names(signature: inspect.Signature) -> tuple[str, ...] | None:
+    """Return the parameters' names if all may be given by position or by name.
+
+    >>> def clean(rows, columns=()): ...
+    >>> plain_names(inspect.signature(clean))
+    ('rows', 'columns')
+    """
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if all(p.kind is plain for p in signature.parameters.values()):
+        return tuple(signature.parameters)
+    return None
+
+
 def bind(
     signature: inspect.Signature,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     owner: str,
+    names: tuple[str, ...] | None = None,
 ) -> dict[str, Any]:
     """Return each parameter's value by name, defaults included.
 
@@ -59,11 +73,18 @@ def bind(
     >>> bind(inspect.signature(clean), ([1],), {}, "Task 'clean'")
     {'rows': [1], 'columns': ()}
 
+    Parameters
+    ----------
+    names
+        What `plain_names` says, for speed.
+
     Raises
     ------
     ParameterBindError
         The arguments do not fit.
     """
+    if names is not None and not kwargs and len(args) == len(names):
+        return dict(zip(names, args, strict=True))
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, assert_never
+from typing import Any
 
 from nborch.context import RunContext, current_run
 from nborch.events import run_created, state_entered
@@ -67,7 +67,15 @@ async def act(
     answer: Any = None
     try:
         while True:
-            answer = await _perform(steps.send(answer), performer, call, sleep)
+            command = steps.send(answer)
+            # The two commands of every run, without a coroutine of their own.
+            if type(command) is Enter:
+                performer.enter(command.state, command.attempt)
+                answer = None
+            elif type(command) is Call:
+                answer = await call()
+            else:
+                answer = await _perform(command, performer, sleep)
     except StopIteration:
         return performer.finish()
     except BaseException as error:
@@ -79,14 +87,8 @@ async def act(
             current_run.reset(token)
 
 
-async def _perform(
-    command: Command, performer: "Performer", call: Caller, sleep: Sleeper
-) -> Any:
-    """Do what the command asks for; return the answer to it."""
-    if isinstance(command, Enter):
-        return performer.enter(command.state, command.attempt)
-    if isinstance(command, Call):
-        return await call()
+async def _perform(command: Command, performer: "Performer", sleep: Sleeper) -> Any:
+    """Do what a command other than Enter and Call asks for; return the answer."""
     if isinstance(command, Lookup):
         return performer.lookup()
     if isinstance(command, Acquire):
@@ -95,7 +97,7 @@ async def _perform(
         return performer.keep(command.value, command.seconds)
     if isinstance(command, Sleep):
         return await sleep(command.seconds)
-    assert_never(command)
+    raise AssertionError(f"No driver knows the command {command!r}.")
 
 
 def raised(error: BaseException) -> Raised:
@@ -135,7 +137,7 @@ class Performer:
     def __init__(self, context: RunContext, recall: Recall | None = None) -> None:
         self.context = context
         self.recall = recall
-        self._claims = ExitStack()
+        self._claims: ExitStack | None = None
 
     def start(self) -> None:
         """Record that the run was made, and tell it of a flow."""
@@ -178,6 +180,7 @@ class Performer:
             # would be waiting for oneself.
             return None
         context = self.context
+        self._claims = ExitStack()
         unheld = 0
         while not self._claims.enter_context(recall.claim(0)):
             self._claims.close()
@@ -196,7 +199,7 @@ class Performer:
 
     def finish(self) -> State:
         """Let others compute the result; return the final state."""
-        self._claims.close()
+        self._release()
         state = self.context.state
         if state is None:
             raise AssertionError("The run ended before it began.")
@@ -205,11 +208,15 @@ class Performer:
     def abort(self, steps: Steps, error: BaseException) -> None:
         """End the run as Crashed: something other than the user's code raised."""
         steps.close()
-        self._claims.close()
+        self._release()
         state = self.context.state
         if state is None or not state.is_final():
             message = f"Execution was aborted by {type(error).__name__}."
             self.enter(Crashed(message=message, data=error), self.context.attempt)
+
+    def _release(self) -> None:
+        if self._claims is not None:
+            self._claims.close()
 
     def _tell(self, state: State) -> None:
         """Print the line for a state that people care about."""

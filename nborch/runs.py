@@ -9,7 +9,15 @@ from typing import Any, Self
 
 from nborch.states import State
 
-__all__ = ["Run", "RunKind", "RunRecord", "flow_run_name", "new_id", "task_run_name"]
+__all__ = [
+    "Run",
+    "RunKind",
+    "RunRecord",
+    "flow_run_name",
+    "new_id",
+    "reseed",
+    "task_run_name",
+]
 
 _ADJECTIVES = (
     "agile amber ample azure balmy bold brave breezy bright brisk calm candid clear "
@@ -36,9 +44,14 @@ _ANIMALS = (
     "turtle viper walrus weasel whale wolf wombat woodpecker wren yak zebra"
 ).split()
 
-# NB. The system's generator: the user may seed the global one and must not see it
-# advance, and processes forked from one another must not draw the same.
-_random = random.SystemRandom()
+# NB. A generator of our own: the user may seed the global one, and must not see it
+# advance. The system's would let other threads run at every number.
+_random = random.Random()
+
+
+def reseed() -> None:
+    """Draw other random numbers than the process that this one was forked from."""
+    _random.seed()
 
 
 def new_id(at: float) -> str:

@@ -7,7 +7,7 @@ True
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -65,6 +65,9 @@ class StateType(StrEnum):
     PAUSED = "PAUSED"
     #: Has been asked to end.
     CANCELLING = "CANCELLING"
+
+    # Enum's own is written in Python, and states are looked up for every command.
+    __hash__ = str.__hash__
 
 
 T = StateType
@@ -226,7 +229,10 @@ class State:
 
     def stamped(self, at: datetime) -> Self:
         """Return this state, entered at the time `at`."""
-        return replace(self, timestamp=at)
+        # Three times as fast as replace(), for every state of every run.
+        return type(self)(
+            self.type, self.name, self.message, self.data, at, self.details
+        )
 
     def __repr__(self) -> str:
         named_by_type = self.name == self.type.value.title()

@@ -97,19 +97,19 @@ class Kernel:
         """Return what the cell with this message id showed, when it is over."""
         return self.loop.run_until_complete(self._wait(sent, timeout))
 
-    async def _wait(self, sent, timeout):
+    async def _wait(self, sent, seconds):
         ran = Ran()
         while True:
-            message = await self.client.get_iopub_msg(timeout=timeout)
+            message = await self.client.get_iopub_msg(timeout=seconds)
             if message["parent_header"].get("msg_id") != sent:
                 continue
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
             self._note(ran, kind, content)
-        reply = await self.client.get_shell_msg(timeout=timeout)
+        reply = await self.client.get_shell_msg(timeout=seconds)
         while reply["parent_header"]["msg_id"] != sent:
-            reply = await self.client.get_shell_msg(timeout=timeout)
+            reply = await self.client.get_shell_msg(timeout=seconds)
         ran.ok = reply["content"]["status"] == "ok"
         return ran
 

@@ -146,6 +146,9 @@ def _steps(code: CodeType) -> Iterator[_Step]:
                 yield _Step(name, part, place, step.offset, False, False)  # noqa: FBT003
         elif step.opname not in _IDLE:
             is_constant, is_jump = step.opcode in _CONSTANTS, step.opcode in _JUMPS
+            if is_constant:
+                # NB. dis itself does not look up all of them: not KW_NAMES of 3.11.
+                value = code.co_consts[number]
             yield _Step(step.opname, value, number, step.offset, is_constant, is_jump)
 
 

@@ -14,8 +14,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def remedy(folder: Path, problem: BaseException) -> str:
     """Return a sentence or two: what is wrong with the cache, and what helps.
 
-    >>> remedy(Path("cache"), OSError(errno.ENOSPC, "No space left on device"))
-    "The disk of the result cache 'cache' is full. Free space: nborch cache collect"
+    >>> print(remedy(Path("c"), OSError(errno.ENOSPC, "No space left on device")))
+    The disk of the result cache 'c' is full. Free it: nborch cache gc --max-size 1GB
     """
     where = repr(str(folder))
     if isinstance(problem, UntrustedFile):
@@ -23,7 +23,7 @@ def remedy(folder: Path, problem: BaseException) -> str:
     if isinstance(problem, OSError) and problem.errno in _FULL:
         return (
             f"The disk of the result cache {where} is full."
-            " Free space: nborch cache collect"
+            " Free it: nborch cache gc --max-size 1GB"
         )
     if isinstance(problem, MemoryError):
         return "There was too little memory to store it."
@@ -31,7 +31,7 @@ def remedy(folder: Path, problem: BaseException) -> str:
         if "full" in str(problem):
             return (
                 f"The disk of the result cache {where} is full ({problem})."
-                " Free space: nborch cache collect"
+                " Free it: nborch cache gc --max-size 1GB"
             )
         if "locked" in str(problem):
             return f"The result cache {where} is busy: {problem}."

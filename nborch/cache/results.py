@@ -204,6 +204,7 @@ class ResultCache:
         seconds: float = 0.0,
         expires_at: float | None = None,
         label: str = "",
+        tell: Callable[[str], object] | None = None,
     ) -> Entry | None:
         """Keep a result and return its entry; None, with one warning, if it cannot be.
 
@@ -220,6 +221,8 @@ class ResultCache:
             Seconds since 1970 from which on it is no hit.
         label
             What messages call the result; the key if empty.
+        tell
+            Called with the reason why it is not kept, in place of a warning.
         """
         told = label or key
         try:
@@ -229,27 +232,34 @@ class ResultCache:
                 key, told, float(seconds), self._clock(), expires_at, dict(meta or {})
             )
         except Unstorable as problem:
-            self._warn(
-                f"The result of {told!r} was not kept: {problem}. Return plain data"
-                " instead, or switch the cache off for it."
-            )
+            advice = "Return plain data instead, or switch the cache off for it."
+            self._not_kept(told, str(problem), advice, tell)
             return None
         except Exception as problem:  # noqa: BLE001 - the value's own code raises anything
-            self._warn(
-                f"The result of {told!r} was not kept"
-                f" ({type(problem).__name__}: {problem})."
-            )
+            reason = f"{type(problem).__name__}: {problem}"
+            self._not_kept(told, reason, "", tell)
             return None
         try:
             entry = self._written(manifest, stored, described)
         except (IndexUnavailable, OSError, MemoryError) as problem:
-            self._tell_once(
-                "write",
-                f"The result of {told!r} was not kept. {remedy(self.folder, problem)}",
-            )
+            reason = remedy(self.folder, problem)
+            if tell is not None:
+                tell(reason)
+            self._tell_once("write", f"The result of {told!r} was not kept. {reason}")
             return None
         self._told.discard("write")
         return entry
+
+    def _not_kept(
+        self, told: str, reason: str, advice: str, tell: Callable[[str], object] | None
+    ) -> None:
+        """Say why a value cannot be kept."""
+        if tell is not None:
+            tell(reason)
+        else:
+            self._warn(
+                f"The result of {told!r} was not kept: {reason}. {advice}".strip()
+            )
 
     def _dumped(self, name: str, part: object) -> Serialized:
         try:

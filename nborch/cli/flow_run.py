@@ -1,9 +1,6 @@
 """``nborch flow-run``: look at what ran."""
 
-import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -11,6 +8,7 @@ from nborch.home import current_home
 from nborch.runs import RunKind, RunRecord
 from nborch.states import State, StateType
 from nborch.view.badge import duration
+from nborch.view.table import print_facts, print_json, print_table
 
 __all__ = ["flow_run"]
 
@@ -42,13 +40,13 @@ def ls(limit: int, *, as_json: bool) -> None:
     home.reap()
     records = home.store.records(kinds=(RunKind.FLOW, RunKind.SESSION), limit=limit)
     if as_json:
-        _print_json([record.to_json() for record in records])
+        print_json([record.to_json() for record in records])
     elif not records:
         click.echo(
             "No flow has run yet. Run a notebook with: nborch run NOTEBOOK.ipynb"
         )
     else:
-        _print_table(["run", "flow", "state", "started", "took"], map(_row, records))
+        print_table(["run", "flow", "state", "started", "took"], map(_row, records))
 
 
 @flow_run.command()
@@ -62,11 +60,11 @@ def inspect(run: str, *, as_json: bool) -> None:
     children = home.store.children(record.run.id)
     if as_json:
         runs = [child.to_json() for child in children]
-        _print_json({**record.to_json(), "runs": runs})
+        print_json({**record.to_json(), "runs": runs})
         return
     _print_facts(record)
     if children:
-        _print_table(["task", "run", "state", "took", ""], map(_child_row, children))
+        print_table(["task", "run", "state", "took", ""], map(_child_row, children))
 
 
 @flow_run.command()
@@ -78,7 +76,7 @@ def logs(run: str, *, as_json: bool) -> None:
     record = store.record(run)
     events = store.logs(record.run.id)
     if as_json:
-        _print_json([event.to_json() for event in events])
+        print_json([event.to_json() for event in events])
         return
     names = {each.run.id: _label(each) for each in store.within(record.run.id)}
     for event in events:
@@ -87,22 +85,6 @@ def logs(run: str, *, as_json: bool) -> None:
         source = names.get(event.run_id, event.run_id)
         stamp = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
         click.echo(f"{stamp} | {level:<7} | {source} - {message}")
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
-
-
-def _print_table(columns: Sequence[str], rows: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
 
 
 def _row(record: RunRecord) -> list[str]:
@@ -119,20 +101,19 @@ def _child_row(record: RunRecord) -> list[str]:
 
 def _print_facts(record: RunRecord) -> None:
     run = record.run
-    facts = {
-        "Run": f"{run.name} ({run.id})",
-        run.kind.title(): run.of,
-        "State": record.state.name,
-        "Message": record.state.message,
-        "Parameters": ", ".join(f"{k}={v!r}" for k, v in run.parameters.items()),
-        "Notebook": run.details.get("notebook"),
-        "Output": run.details.get("output"),
-        "Started": f"{run.created.astimezone():%Y-%m-%d %H:%M:%S %Z}",
-        "Took": _took(record),
-    }
-    for name, value in facts.items():
-        if value:
-            click.echo(f"{name + ':':<12}{value}")
+    print_facts(
+        {
+            "Run": f"{run.name} ({run.id})",
+            run.kind.title(): run.of,
+            "State": record.state.name,
+            "Message": record.state.message,
+            "Parameters": ", ".join(f"{k}={v!r}" for k, v in run.parameters.items()),
+            "Notebook": run.details.get("notebook"),
+            "Output": run.details.get("output"),
+            "Started": f"{run.created.astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            "Took": _took(record),
+        }
+    )
     click.echo()
 
 

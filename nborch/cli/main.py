@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from nborch import __version__
+from nborch.cli.cache import cache
 from nborch.cli.flow_run import flow_run
 from nborch.cli.run import run
 from nborch.exceptions import NborchError
@@ -36,6 +37,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(flow_run)
+cli.add_command(cache)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import ast
 import copy
 import time
-import warnings
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from nborch.cache.code import ast_digest, is_local
 from nborch.cache.fingerprints import fingerprints
 from nborch.cache.keys import cache_key
 from nborch.cache.results import Entry, EntryUnusable, ResultCache
-from nborch.exceptions import CacheWarning, Unfingerprintable
+from nborch.exceptions import Unfingerprintable
 from nborch.lifecycle import Hit
 from nborch.notebook.analysis import analyse
 from nborch.notebook.imports import (
@@ -136,15 +135,18 @@ class CellTask:
             "modules": modules,
         }
         parts[NAMES] = made.values
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            entry = self._cache.keep(
-                self.key, parts, meta=meta, seconds=seconds, label=self._source.name
-            )
-        if entry is None:
-            self.reason = _first_sentence(told)
-            return {}
-        return {"cache_key": self.key}
+        entry = self._cache.keep(
+            self.key,
+            parts,
+            meta=meta,
+            seconds=seconds,
+            label=self._source.name,
+            tell=self._not_kept,
+        )
+        return {"cache_key": self.key} if entry else {}
+
+    def _not_kept(self, reason: str) -> None:
+        self.reason = reason
 
     # What the session asks for.
 
@@ -342,11 +344,6 @@ def _same_modules(known: Mapping[str, str]) -> bool:
         return module_fingerprints(known) == dict(known)
     except (Unfingerprintable, ImportError):
         return False
-
-
-def _first_sentence(told: list[warnings.WarningMessage]) -> str:
-    messages = [str(w.message) for w in told if issubclass(w.category, CacheWarning)]
-    return messages[0] if messages else "could not be kept"
 
 
 def _shown_nodes(body: list[ast.stmt], mode: str) -> set[ast.stmt]:

@@ -1,7 +1,7 @@
 """What a cell did to the namespace, found by comparing before and after."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -21,7 +21,9 @@ __all__ = [
 ]
 
 #: Names that IPython keeps for its own history.
-_OURS = frozenset({"_", "__", "___", "In", "Out", "_ih", "_oh", "_dh", "_exit_code"})
+_OURS = frozenset(
+    "_ __ ___ _i _ii _iii In Out _ih _oh _dh _exit_code".split()  # noqa: SIM905
+)
 #: What is executed again or found by name, not changed in place.
 _CODE = FunctionType | type | ModuleType
 #: Names that IPython puts into every namespace.
@@ -94,12 +96,6 @@ def changes(
     """
     inputs = {name: before[name] for name in fingerprints if name in before}
     mutated = _mutated(inputs, fingerprints)
-    shared = _sharing(inputs, mutated, mutated)
-    if shared is not None:
-        # Were they two objects the next time, only one of them would change.
-        raise Uncachable(
-            f"changes {shared[0]!r} and {shared[1]!r}, which share a value"
-        )
     by_identity = {id(value): name for name, value in inputs.items()}
     values: dict[str, Any] = {name: inputs[name] for name in mutated}
     aliases = {}
@@ -156,54 +152,34 @@ def _is_atom(value: Any) -> bool:
     )
 
 
-def is_repeatable(
-    namespace: Mapping[str, Any], inputs: Collection[str], mutated: Sequence[str]
-) -> bool:
+def is_repeatable(namespace: Mapping[str, Any], mutated: Collection[str]) -> bool:
     """Tell whether `rebind` can repeat what a cell once did to inputs in place.
 
-    Another name of the whole object is given the new value, but a list that holds the
-    object, or a second input that is the same object, calls for running the cell.
+    Another name of the object is given the new value, too. But what holds the object
+    inside, or holds a part of it, would keep the old one: the cell has to be run.
 
     >>> rows = [1]
-    >>> is_repeatable({"rows": rows, "same": rows}, ["rows"], ["rows"])
+    >>> is_repeatable({"rows": rows, "same": rows}, ["rows"])
     True
-    >>> is_repeatable({"rows": rows, "table": {"k": rows}}, ["rows"], ["rows"])
+    >>> is_repeatable({"rows": rows, "table": {"k": rows}}, ["rows"])
     False
 
     Parameters
     ----------
-    inputs
-        The names that the cell reads.
     mutated
-        Those whose object it changes.
+        The names of the inputs that were changed.
     """
-    if not mutated:
+    objects = [namespace[name] for name in mutated if name in namespace]
+    if not objects:
         return True
-    objects = {id(namespace[name]) for name in mutated if name in namespace}
-    others = [
-        name
+    rebound = {id(value) for value in objects}
+    parts = {part for value in objects for part in _mutable_parts(value)}
+    return not any(
+        part in parts
         for name, value in namespace.items()
-        if not is_shells(name) and (name in inputs or id(value) not in objects)
-    ]
-    return _sharing(namespace, mutated, others) is None
-
-
-def _sharing(
-    namespace: Mapping[str, Any], names: Sequence[str], others: Sequence[str]
-) -> tuple[str, str] | None:
-    """Return the first of `names` and of `others` that refer to one mutable object."""
-    if not names or len({*names, *others}) == 1:
-        return None
-    holders: dict[int, str] = {}
-    for name in names:
-        for part in _mutable_parts(namespace[name]) if name in namespace else ():
-            if holders.setdefault(part, name) != name:
-                return holders[part], name
-    for other in others:
-        for part in _mutable_parts(namespace[other]) if other not in names else ():
-            if part in holders:
-                return holders[part], other
-    return None
+        if id(value) not in rebound and not is_shells(name)
+        for part in _mutable_parts(value)
+    )
 
 
 def _mutable_parts(value: Any) -> Iterator[int]:

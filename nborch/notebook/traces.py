@@ -4,6 +4,7 @@ Python tells every opening of a file to audit hooks (PEP 578). What a cell opene
 kept with its result and compared before the result is reused.
 """
 
+import importlib
 import os
 import site
 import stat
@@ -11,8 +12,9 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, wraps
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +115,91 @@ _tracing: list[FileTrace] = []
 _EVENTS = _CHANGING | {"open", "sqlite3.connect", "os.listdir", "os.scandir"}
 
 
+#: Functions and classes that open files without Python seeing it, by module.
+_UNSEEN = {
+    "polars": ("read_", "scan_"),
+    "pyarrow": ("memory_map",),
+    "pyarrow.csv": ("read_csv", "open_csv"),
+    "pyarrow.dataset": ("dataset", "parquet_dataset"),
+    "pyarrow.feather": ("read_",),
+    "pyarrow.json": ("read_json", "open_json"),
+    "pyarrow.orc": ("read_table", "ORCFile"),
+    "pyarrow.parquet": ("read_", "ParquetFile", "ParquetDataset"),
+}
+_importing: set[str] = set()
+_wrapped: list[tuple[Any, str, Any]] = []
+
+
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if _tracing and event in _EVENTS:
+    if not _tracing:
+        return
+    if event in _EVENTS:
         for trace in _tracing:
             trace.note(event, args)
+    elif event == "import" and args[0] in _UNSEEN and args[0] not in _importing:
+        # The event comes before the module: get it now, so that it can be wrapped.
+        _importing.add(args[0])
+        try:
+            importlib.import_module(args[0])
+        except ImportError:
+            return  # the cell is told by its own import
+        finally:
+            _importing.discard(args[0])
+        _wrap(args[0])
+
+
+def _wrap(module: str) -> None:
+    """Let the unseen readers of a module tell what they are asked to read."""
+    owner = sys.modules.get(module)
+    if owner is None or module in _importing:
+        return
+    for name, value in list(vars(owner).items()):
+        if not name.startswith(_UNSEEN[module]) or not callable(value):
+            continue
+        if isinstance(value, type):
+            _replace(value, "__init__", _telling(value.__init__))  # type: ignore[misc]
+        else:
+            _replace(owner, name, _telling(value))
+
+
+def _replace(owner: Any, name: str, value: Any) -> None:
+    with suppress(AttributeError, TypeError):  # a class of compiled code stays
+        original = getattr(owner, name)
+        setattr(owner, name, value)
+        _wrapped.append((owner, name, original))
+
+
+def _telling(read: Any) -> Any:
+    @wraps(read)
+    def read_and_tell(*args: Any, **kwargs: Any) -> Any:
+        for value in (*args[:2], *kwargs.values()):
+            _tell_of(value)
+        return read(*args, **kwargs)
+
+    return read_and_tell
+
+
+def _tell_of(source: Any) -> None:
+    """Note a path, the paths that a pattern stands for, or all files of a folder."""
+    if isinstance(source, list | tuple):
+        for each in source:
+            _tell_of(each)
+    if not isinstance(source, str | os.PathLike):
+        return
+    # Looking for the files notes the folders that are listed for it.
+    for path in glob(os.fspath(source), recursive=True):  # noqa: PTH207
+        files = [path]
+        if Path(path).is_dir():
+            files = [os.path.join(top, f) for top, _, fs in os.walk(path) for f in fs]  # noqa: PTH118
+        for file in files:
+            for trace in _tracing:
+                trace.note("open", (file, "r", 0))
+
+
+def _unwrap() -> None:
+    while _wrapped:
+        owner, name, original = _wrapped.pop()
+        setattr(owner, name, original)
 
 
 @cache
@@ -136,11 +219,16 @@ def trace_files(own: Path) -> Iterator[FileTrace]:
     """
     _install()
     trace = FileTrace(own)
+    if not _tracing:
+        for module in _UNSEEN:
+            _wrap(module)
     _tracing.append(trace)
     try:
         yield trace
     finally:
         _tracing.remove(trace)
+        if not _tracing:
+            _unwrap()
 
 
 def traces_of(trace: FileTrace) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ _BEFORE = {target.value: frozenset(allowed_before(target)) for target in StateTy
 _PENDING = json.dumps(Pending().to_json())
 
 
+# Made once: json.dumps() makes an encoder for every call that has an option.
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def json_text(value: Mapping[str, Any]) -> str:
     """Return strict JSON, whatever stands in it.
 
@@ -22,9 +26,9 @@ def json_text(value: Mapping[str, Any]) -> str:
     '{"limit": "inf", "(1, 2)": null}'
     """
     try:
-        return json.dumps(value, allow_nan=False)
+        return _encode(value)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(_plain(value, 20), allow_nan=False)
+        return _encode(_plain(value, 20))
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -34,7 +38,7 @@ def _plain(value: Any, depth: int) -> Any:
     if depth and type(value) in (list, tuple):
         return [_plain(item, depth - 1) for item in value]
     try:
-        json.dumps(value, allow_nan=False)
+        _encode(value)
     except (TypeError, ValueError, RecursionError):
         try:
             return str(value)
@@ -55,6 +59,25 @@ class _Standing:
     created: Mapping[str, Any] | None = None
     changed: bool = False
 
+    def stands(self) -> tuple[Any, ...]:
+        """Return what changes of a run, as the columns stand in the queries."""
+        return self.type, self.attempt, self.state, self.started, self.ended
+
+    def made(self, run_id: str) -> tuple[Any, ...]:
+        """Return a new run, as the columns stand in the query."""
+        run = self.created or {}
+        return (
+            run_id,
+            run["kind"],
+            _text(run["of"]),
+            _text(run["name"]),
+            run["created"],
+            _text(run["process"]),
+            run["parent_id"],
+            json_text(run["details"]),
+            *self.stands(),
+        )
+
 
 class EventGroup:
     """Fold events into the runs they are of, within one write transaction.
@@ -64,14 +87,24 @@ class EventGroup:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, queries: Mapping[str, str]
+        self,
+        connection: sqlite3.Connection,
+        queries: Mapping[str, str],
+        events: Sequence[Event],
     ) -> None:
         self._connection = connection
         self._sql = queries
-        self._standings: dict[str, _Standing | None] = {}
         self._rows: list[tuple[str, str, float, int, str]] = []
+        # One query for the group: a statement costs more than what it reads.
+        ids = json.dumps(list({_text(event.run_id) for event in events}))
+        self._standings = {
+            row[0]: _Standing(*row[1:])
+            for row in connection.execute(queries["standings"], (ids,))
+        }
+        for event in events:
+            self._take(event)
 
-    def take(self, event: Event) -> None:
+    def _take(self, event: Event) -> None:
         """Take the event into the group, if it may follow what is known."""
         data = json_text(event.data)
         if event.kind is EventKind.STATE:
@@ -88,30 +121,28 @@ class EventGroup:
 
     def write(self) -> int:
         """Write the group; return how many events were accepted."""
-        for run_id, standing in self._standings.items():
-            if standing is not None and standing.changed:
-                self._write_run(run_id, standing)
+        changed = [(k, s) for k, s in self._standings.items() if s.changed]
+        self._connection.executemany(
+            self._sql["insert_run"], [s.made(k) for k, s in changed if s.created]
+        )
+        self._connection.executemany(
+            self._sql["update_run"],
+            [(*s.stands(), k) for k, s in changed if not s.created],
+        )
         self._connection.executemany(self._sql["insert_event"], self._rows)
         return len(self._rows)
 
-    def _standing(self, run_id: str) -> _Standing | None:
-        if run_id not in self._standings:
-            row = self._connection.execute(
-                self._sql["standing"], (_text(run_id),)
-            ).fetchone()
-            self._standings[run_id] = _Standing(*row) if row else None
-        return self._standings[run_id]
-
     def _create(self, event: Event) -> bool:
-        if self._standing(event.run_id) is not None:
+        run_id = _text(event.run_id)
+        if run_id in self._standings:
             return False
-        self._standings[event.run_id] = _Standing(
+        self._standings[run_id] = _Standing(
             "PENDING", 0, _PENDING, None, None, created=event.data, changed=True
         )
         return True
 
     def _enter(self, event: Event, data: str) -> bool:
-        standing = self._standing(event.run_id)
+        standing = self._standings.get(_text(event.run_id))
         target = event.data["type"]
         if (
             standing is None
@@ -128,7 +159,7 @@ class EventGroup:
         return True
 
     def _note(self, event: Event) -> bool:
-        standing = self._standing(event.run_id)
+        standing = self._standings.get(_text(event.run_id))
         if standing is None:
             return False
         if standing.created is not None:
@@ -141,30 +172,6 @@ class EventGroup:
         noted = json_text({**json.loads(row[0]), **event.data})
         self._connection.execute(self._sql["note"], (noted, _text(event.run_id)))
         return True
-
-    def _write_run(self, run_id: str, standing: _Standing) -> None:
-        run = standing.created
-        stands = (
-            standing.type,
-            standing.attempt,
-            standing.state,
-            standing.started,
-            standing.ended,
-        )
-        if run is None:
-            self._connection.execute(self._sql["update_run"], (*stands, _text(run_id)))
-            return
-        made = (
-            _text(run_id),
-            run["kind"],
-            _text(run["of"]),
-            _text(run["name"]),
-            run["created"],
-            _text(run["process"]),
-            run["parent_id"],
-            json_text(run["details"]),
-        )
-        self._connection.execute(self._sql["insert_run"], (*made, *stands))
 
 
 def _text(text: str) -> str:

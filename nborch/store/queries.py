@@ -1,7 +1,7 @@
 """Named SQL: each query stands in a ``.sql`` file under ``-- name: its_name``."""
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 __all__ = ["load_queries"]
 
@@ -13,7 +13,7 @@ def load_queries(file: str) -> dict[str, str]:
     >>> sorted(load_queries("sqlite_schema.sql"))
     ['migration_1']
     """
-    text = (files("nborch.store") / "sql" / file).read_text("utf-8")
+    text = (Path(__file__).parent / "sql" / file).read_text("utf-8")
     queries = {}
     for block in text.split("-- name: ")[1:]:
         name, _, query = block.partition("\n")

@@ -84,10 +84,7 @@ class SQLiteStore:
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted."""
         with self._writer.held() as connection, _transaction(connection):
-            group = EventGroup(connection, self._sql)
-            for event in events:
-                group.take(event)
-            return group.write()
+            return EventGroup(connection, self._sql, events).write()
 
     @_told
     def record(self, reference: str) -> RunRecord:

@@ -117,7 +117,8 @@ def outputs(path):
 
 def test_run(shell, report, tmp_path):
     """Every code cell is a task run of one flow run, and what it shows is in the
-    output notebook."""
+    output notebook.
+    """
     done = shell("nborch", "run", report)
 
     assert done.returncode == 0, done.stderr
@@ -274,7 +275,9 @@ def test_failing_cell(shell, notebook, tmp_path):
     assert flow.state.name == "Failed"
     assert states(tasks)[-2:] == [("broken", "Failed"), ("cell 4", "NotRun")]
     nb = nbformat.read(tmp_path / "report.out.ipynb", as_version=4)
-    errors = [o for c in nb.cells for o in c.get("outputs", []) if o.output_type == "error"]
+    errors = [
+        o for c in nb.cells for o in c.get("outputs", []) if o.output_type == "error"
+    ]
     assert [error.ename for error in errors] == ["ValueError"]
 
 

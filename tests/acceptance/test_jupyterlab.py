@@ -32,8 +32,11 @@ CELLS = [
     ("code", "import time\n\nimport matplotlib.pyplot as plt\nimport pandas as pd"),
     (
         "code",
-        "%%task load\ntime.sleep(1)\nrows = pd.DataFrame({'a': range(5)})\n"
-        "print(f'{len(rows)} rows')\nrows.head(2)",
+        """%%task load
+time.sleep(1)
+rows = pd.DataFrame({'a': range(5)})
+print(f'{len(rows)} rows')
+rows.head(2)""",
     ),
     ("markdown", "Each cell task says below what came of it."),
     ("code", "%%task plot\nplt.figure(figsize=(4, 2))\nplt.plot(rows['a']);"),
@@ -181,7 +184,8 @@ def badges(page, count, seconds=60):
 
 def test_jupyterlab(browser, lab, folder, environ):
     """Badges appear under cell tasks; after a restart they say ``cached``, with the same
-    outputs, and ``nborch run`` uses the same results."""
+    outputs, and ``nborch run`` uses the same results.
+    """
     page = browser.new_page(viewport={"width": 1100, "height": 1400})
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -17,7 +17,7 @@ from nborch.runs import RunKind
 from nborch.store.sqlite import SQLiteStore
 
 BIN = Path(sys.executable).parent
-KILLED = 138
+KILLED = 137
 
 CELLS = [
     "%load_ext nborch",
@@ -167,7 +167,8 @@ def test_kernel_killed(folder):
 
 def test_runner_killed(folder):
     """When ``nborch run`` is killed its kernel ends, and its run is Crashed as soon as
-    somebody looks."""
+    somebody looks.
+    """
     process = folder.start()
     folder.await_file("both", process)
     time.sleep(0.5)
@@ -223,7 +224,8 @@ def test_terminated(folder):
 @pytest.mark.parametrize("whom", ["kernel", "runner"])
 def test_killed_at_any_moment(folder, whom, seed):
     """Whenever a process is killed, the store opens, no run stays open, the notebook
-    can be read, and the next run completes from what was finished."""
+    can be read, and the next run completes from what was finished.
+    """
     process = folder.start()
     kernel = folder.kernel()
     time.sleep(random.Random(f"{whom}{seed}").uniform(0, 1.5))

@@ -44,7 +44,11 @@ def killed(script, home):
 
 def test_a_state_is_on_disk_fifty_milliseconds_after_it_was_reported(killed, home):
     """After kill -9 every task that had returned 50 ms before is Completed in the store."""
-    done = [r for r in home.store.records(limit=10_000) if r.run.of == "step" and r.state.is_completed()]
+    done = [
+        r
+        for r in home.store.records(limit=10_000)
+        if r.run.of == "step" and r.state.is_completed()
+    ]
 
     assert len(done) > killed
 

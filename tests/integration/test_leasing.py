@@ -18,10 +18,11 @@ HOLDER = """
     from pathlib import Path
     from nborch.leasing import ProcessLease
     lease = ProcessLease(Path(sys.argv[1]))
-    if sys.argv[2] == "fork" and os.fork() == 0:
+    child = os.fork() if sys.argv[2] == "fork" else 0
+    if sys.argv[2] == "fork" and child == 0:
         time.sleep(60)
         os._exit(0)
-    print(lease.name, flush=True)
+    print(lease.name, child, flush=True)
     time.sleep(60)
 """
 
@@ -33,7 +34,9 @@ def folder(tmp_path):
 
 def holder(script, folder, how="alone"):
     process = script(HOLDER, folder, how)
-    return process, process.stdout.readline().strip()
+    name, child = process.stdout.readline().split()
+    process.child = int(child)
+    return process, name
 
 
 def running(store, process, name="r"):
@@ -81,8 +84,11 @@ def test_a_forked_child_does_not_keep_its_parent_alive(script, folder):
 
     process.kill()
     process.wait()
-
-    assert not is_alive(folder, name)
+    try:
+        os.kill(process.child, 0)
+        assert not is_alive(folder, name)
+    finally:
+        os.kill(process.child, signal.SIGKILL)
 
 
 def test_a_process_elsewhere_counts_as_alive(folder):
@@ -134,7 +140,10 @@ def test_the_runs_of_a_dead_process_have_crashed(store, script, folder):
     assert [record.run.name for record in reaped] == ["gone"]
     state = store.record(gone.id).state
     assert state.is_crashed()
-    assert state.message == f"The process that ran it (pid {process.pid}) ended before the run did."
+    assert (
+        state.message
+        == f"The process that ran it (pid {process.pid}) ended before the run did."
+    )
     assert store.record(kept.id).state.is_running()
     assert store.record(away.id).state.is_running()
     assert store.record(done.id).state.is_completed()

@@ -84,7 +84,10 @@ def test_the_lines_are_kept_with_the_runs(home):
     home.recorder.flush()
 
     top = home.store.records(top=True)[0].run
-    kept = [(e.data["logger"], e.data["level"], e.data["message"]) for e in home.store.logs(top.id)]
+    kept = [
+        (e.data["logger"], e.data["level"], e.data["message"])
+        for e in home.store.logs(top.id)
+    ]
 
     assert kept == [
         ("nborch.engine", "INFO", f"Created flow run {top.name!r} for flow 'f'"),

@@ -6,11 +6,13 @@ import sqlite3
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nborch import context  # noqa: F401  # children of a fork draw anew
 from nborch.events import Event, EventKind, log_written, run_created, state_entered
 from nborch.exceptions import NotFound, StoreError
 from nborch.runs import Run, RunKind, RunRecord, new_id
@@ -34,8 +36,12 @@ def at(seconds):
     return datetime.fromtimestamp(START + seconds, UTC)
 
 
-def made(name="kind-owl", *, second=0.0, parent=None, kind=RunKind.FLOW, of="f", **details):
-    return Run(new_id(START + second), kind, of, name, at(second), "host:1:a", parent, details)
+def made(
+    name="kind-owl", *, second=0.0, parent=None, kind=RunKind.FLOW, of="f", **details
+):
+    return Run(
+        new_id(START + second), kind, of, name, at(second), "host:1:a", parent, details
+    )
 
 
 def entered(run, state, attempt=1, second=1.0):
@@ -46,7 +52,13 @@ def test_a_run_is_found_again(store):
     """What is known of a run is what was reported of it."""
     run = made(parameters={"n": 3}, tags=["a"])
 
-    accepted = store.append([run_created(run), entered(run, Running(message="go")), entered(run, Completed(), second=3)])
+    accepted = store.append(
+        [
+            run_created(run),
+            entered(run, Running(message="go")),
+            entered(run, Completed(), second=3),
+        ]
+    )
 
     assert accepted == 3
     record = store.record(run.id)
@@ -57,7 +69,14 @@ def test_a_run_is_found_again(store):
 
 def test_nothing_is_known_of_an_empty_store(store):
     """An empty store answers every question with nothing."""
-    assert store.records() == store.unfinished() == store.events() == store.logs("x") == store.within("x") == []
+    assert (
+        store.records()
+        == store.unfinished()
+        == store.events()
+        == store.logs("x")
+        == store.within("x")
+        == []
+    )
     assert store.append([]) == 0
 
 
@@ -66,7 +85,12 @@ def test_a_final_state_never_changes(store, final):
     """Whatever is reported of a run that has ended is refused, in one group or later."""
     run = made()
 
-    assert store.append([run_created(run), entered(run, final), entered(run, Running(), 2)]) == 2
+    assert (
+        store.append(
+            [run_created(run), entered(run, final), entered(run, Running(), 2)]
+        )
+        == 2
+    )
     for state in (Running(), Completed(), Failed(), Crashed()):
         assert store.append([entered(run, state, 5)]) == 0
 
@@ -77,7 +101,9 @@ def test_a_final_state_never_changes(store, final):
 def test_a_late_report_of_an_earlier_attempt_is_refused(store):
     """Once a second attempt has begun, the first one's result does not count."""
     run = made()
-    store.append([run_created(run), entered(run, Running(), 1), entered(run, Retrying(), 2)])
+    store.append(
+        [run_created(run), entered(run, Running(), 1), entered(run, Retrying(), 2)]
+    )
 
     assert store.append([entered(run, Completed(), 1)]) == 0
     assert store.append([entered(run, Completed(), 2)]) == 1
@@ -102,21 +128,33 @@ def test_a_run_is_made_once(store):
 def test_a_note_joins_the_details_of_a_run(store):
     """A later fact is added to what was known, in one group or after it."""
     run = made(parameters={"n": None})
-    note = Event(run.id, EventKind.NOTED, START, data={"output": "a.ipynb", "none": None})
+    note = Event(
+        run.id, EventKind.NOTED, START, data={"output": "a.ipynb", "none": None}
+    )
 
     assert store.append([run_created(run), note]) == 2
     assert store.append([Event(run.id, EventKind.NOTED, START, data={"pages": 3})]) == 1
     assert store.append([Event("unknown", EventKind.NOTED, START, data={})]) == 0
 
-    assert store.record(run.id).run.details == {"parameters": {"n": None}, "output": "a.ipynb", "none": None, "pages": 3}
+    assert store.record(run.id).run.details == {
+        "parameters": {"n": None},
+        "output": "a.ipynb",
+        "none": None,
+        "pages": 3,
+    }
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(StateType), st.integers(0, 3), st.integers(0, 3)), max_size=12
+    st.tuples(st.sampled_from(StateType), st.integers(0, 3), st.integers(0, 3)),
+    max_size=12,
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps=STEPS, groups=st.integers(1, 5))
 def test_the_store_is_a_fold_of_its_events(store, steps, groups):
     """What a store knows of a run is the fold of the events it accepted, grouped or not."""
@@ -128,10 +166,15 @@ def test_the_store_is_a_fold_of_its_events(store, steps, groups):
     folded, count = RunRecord(run, Pending()), 1
     for event in events[1:]:
         state = State.from_json(event.data)
-        if event.attempt >= folded.attempt and state.type in TRANSITIONS[folded.state.type]:
+        if (
+            event.attempt >= folded.attempt
+            and state.type in TRANSITIONS[folded.state.type]
+        ):
             folded, count = folded.entered(state, event.attempt), count + 1
 
-    accepted = sum(store.append(events[i : i + groups]) for i in range(0, len(events), groups))
+    accepted = sum(
+        store.append(events[i : i + groups]) for i in range(0, len(events), groups)
+    )
 
     assert accepted == count
     assert store.record(run.id) == folded
@@ -139,22 +182,38 @@ def test_the_store_is_a_fold_of_its_events(store, steps, groups):
 
 
 TEXT = st.text(st.characters(codec=None), max_size=20)
-LEAVES = st.none() | st.floats() | st.integers() | TEXT | st.just(object()) | st.binary()
+LEAVES = (
+    st.none() | st.floats() | st.integers() | TEXT | st.just(object()) | st.binary()
+)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=TEXT, message=TEXT, fact=st.recursive(LEAVES, lambda x: st.lists(x) | st.dictionaries(TEXT | st.tuples(st.integers()), x), max_leaves=5))
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    name=TEXT,
+    message=TEXT,
+    fact=st.recursive(
+        LEAVES,
+        lambda x: st.lists(x) | st.dictionaries(TEXT | st.tuples(st.integers()), x),
+        max_leaves=5,
+    ),
+)
 def test_whatever_a_run_is_called_it_can_be_stored(store, name, message, fact):
     """No name, message or fact keeps a run from being recorded and read."""
     run = made(name, of=name, parameters={"x": fact})
     state = Completed(message=message, details={"fact": fact})
 
-    accepted = store.append([
-        run_created(run),
-        log_written(run.id, START, "INFO", name, message),
-        Event(run.id, EventKind.NOTED, START, data={"more": fact}),
-        entered(run, state),
-    ])
+    accepted = store.append(
+        [
+            run_created(run),
+            log_written(run.id, START, "INFO", name, message),
+            Event(run.id, EventKind.NOTED, START, data={"more": fact}),
+            entered(run, state),
+        ]
+    )
 
     assert accepted == 4
     assert store.record(run.id).state.message == message
@@ -185,7 +244,9 @@ def test_runs_are_looked_up_by_id_prefix_and_name(store):
 )
 def test_a_run_that_is_not_found_is_said_with_the_nearest(store, reference, message):
     """What is called like no run, or like several, is told with what to do."""
-    store.append([run_created(made("calm-hare")), run_created(made("bold-wren", second=1))])
+    store.append(
+        [run_created(made("calm-hare")), run_created(made("bold-wren", second=1))]
+    )
 
     with pytest.raises(NotFound) as told:
         store.record(reference)
@@ -213,7 +274,12 @@ def test_a_run_knows_the_runs_within_it(store):
     leaf = made("leaf", second=2, parent=sub.id, kind=RunKind.TASK)
     other = made("other", second=3)
     store.append([run_created(run) for run in (top, sub, leaf, other)])
-    store.append([log_written(run.id, START, "INFO", "x", run.name) for run in (leaf, other, top)])
+    store.append(
+        [
+            log_written(run.id, START, "INFO", "x", run.name)
+            for run in (leaf, other, top)
+        ]
+    )
 
     assert [r.run.name for r in store.children(top.id)] == ["sub"]
     assert [r.run.name for r in store.within(top.id)] == ["top", "sub", "leaf"]
@@ -274,7 +340,7 @@ def test_many_threads_share_a_store(store):
 
     assert not errors
     assert len(store.records(limit=1000)) == 160
-    assert len(os.listdir("/proc/self/fd")) < 200
+    assert len(list(Path("/proc/self/fd").iterdir())) < 200
 
 
 WRITER = """
@@ -391,17 +457,25 @@ def test_a_store_from_the_future_is_refused(path):
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match=r"written by a newer nborch \(schema 99, this one knows 1\). Upgrade nborch"):
+    with pytest.raises(
+        StoreError,
+        match=r"written by a newer nborch \(schema 99, this one knows 1\). Upgrade nborch",
+    ):
         store.records()
 
 
-@pytest.mark.parametrize("content", [b"junk" * 1000, b"SQLite format 3\0" + b"x" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"junk" * 1000, b"SQLite format 3\0" + b"x" * 5000]
+)
 def test_a_damaged_file_is_told_in_a_sentence(path, content):
     """A file that is no database is a StoreError that says what to do."""
     path.parent.mkdir()
     path.write_bytes(content)
 
-    with pytest.raises(StoreError, match=r"cannot be used: .* (M|m)ove .*away and nborch makes a new one"):
+    with pytest.raises(
+        StoreError,
+        match=r"cannot be used: .* (M|m)ove .*away and nborch makes a new one",
+    ):
         SQLiteStore(path).records()
 
 
@@ -414,7 +488,7 @@ def test_a_damaged_page_is_told_in_a_sentence(path):
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
 
-    with pytest.raises(StoreError, match="cannot be used: .*malformed"):
+    with pytest.raises(StoreError, match=r"cannot be used: .*malformed"):
         SQLiteStore(path).records()
 
 
@@ -430,7 +504,9 @@ def test_a_folder_that_is_a_file_is_told(tmp_path):
     """A home that cannot be a folder is told with the setting to change."""
     (tmp_path / "runs").touch()
 
-    with pytest.raises(StoreError, match="Set NBORCH_HOME to a folder you can write to"):
+    with pytest.raises(
+        StoreError, match="Set NBORCH_HOME to a folder you can write to"
+    ):
         SQLiteStore(tmp_path / "runs" / "nborch.db").records()
 
 
@@ -442,7 +518,9 @@ def test_a_locked_store_is_told_after_seconds(path, monkeypatch):
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StoreError, match="database is locked. Another process holds it"):
+    with pytest.raises(
+        StoreError, match=r"database is locked\. Another process holds it"
+    ):
         store.append([run_created(made("late"))])
     assert len(store.records()) == 1
 

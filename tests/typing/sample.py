@@ -35,7 +35,7 @@ def use() -> None:
     assert_type(pipeline.name, str)
     assert_type(Completed(), State)
     assert_type(clean.fn([1]), list[str])
-    one: Task[[int], str] = task(lambda n: str(n))
+    one: Task[[int], str] = task(lambda n: str(n))  # noqa: PLW0108
     assert_type(one(1), str)
     two: Flow[[int], float] = pipeline
     assert_type(two(1), float)
@@ -47,7 +47,7 @@ async def use_async() -> None:
 
 @pipeline.on_failure
 def tell(_flow: object, _run: object, state: State) -> None:
-    print(state)
+    assert state
 
 
 assert_type(tell(None, None, Completed()), None)
@@ -62,4 +62,4 @@ def wrong() -> None:
     task(3)  # error: call-overload
     flow(name=3)  # error: call-overload
     task(retries="3")  # error: call-overload
-    clean.nmae  # error: attr-defined
+    clean.nmae()  # error: attr-defined

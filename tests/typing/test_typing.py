@@ -13,9 +13,19 @@ def test_a_task_has_the_type_of_its_function(tmp_path):
     """A right call has the function's type, and each wrong one is the error it says."""
     done = subprocess.run(
         [
-            sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--hide-error-context",
-            "--show-error-codes", "--cache-dir", str(tmp_path), "--follow-imports", "silent", str(SAMPLE),
-        ],  # fmt: skip
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--no-error-summary",
+            "--hide-error-context",
+            "--show-error-codes",
+            "--cache-dir",
+            str(tmp_path),
+            "--follow-imports",
+            "silent",
+            str(SAMPLE),
+        ],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -23,7 +33,9 @@ def test_a_task_has_the_type_of_its_function(tmp_path):
     )
     found = {
         (int(line), code)
-        for line, code in re.findall(r"sample\.py:(\d+): error: .*\[([a-z-]+)\]", done.stdout)
+        for line, code in re.findall(
+            r"sample\.py:(\d+): error: .*\[([a-z-]+)\]", done.stdout
+        )
     }
     expected = {
         (number, line.partition("# error: ")[2].strip())

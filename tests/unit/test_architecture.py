@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 
 def lint(folder):
     """Return what lint-imports says of the package in a folder, and whether it passed."""
-    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    program = (
+        "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, "--no-cache"],
         cwd=folder,
@@ -27,7 +29,11 @@ def lint(folder):
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the package to break."""
-    shutil.copytree(ROOT / "nborch", tmp_path / "nborch", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "nborch",
+        tmp_path / "nborch",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -44,7 +50,11 @@ def test_the_contracts_are_kept():
     ("module", "line", "contract"),
     [
         ("states.py", "from nborch import flows", "Imports go down the floors"),
-        ("store/queries.py", "from nborch.store import sqlite", "No package's modules import each other in a circle"),
+        (
+            "store/queries.py",
+            "from nborch.store import sqlite",
+            "No package's modules import each other in a circle",
+        ),
         ("lifecycle.py", "import time", "Nouns and the lifecycle do no I/O"),
     ],
 )

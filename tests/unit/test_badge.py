@@ -36,9 +36,15 @@ def test_no_duration_has_sixty_of_a_unit(seconds):
 @pytest.mark.parametrize(
     ("badge", "text"),
     [
-        (Badge("t", "cached", 0.003, saved_seconds=4.1), "cached · 3 ms instead of 4.1 s"),
+        (
+            Badge("t", "cached", 0.003, saved_seconds=4.1),
+            "cached · 3 ms instead of 4.1 s",
+        ),
         (Badge("t", "ran", 2.04), "ran · 2.0 s"),
-        (Badge("t", "uncached", 1, reason="it reads the clock"), "uncached · 1.0 s · it reads the clock"),
+        (
+            Badge("t", "uncached", 1, reason="it reads the clock"),
+            "uncached · 1.0 s · it reads the clock",
+        ),
     ],
 )
 def test_a_badge_says_the_outcome_the_time_and_the_reason(badge, text):
@@ -58,6 +64,14 @@ def test_a_badge_is_safe_html():
 @pytest.mark.parametrize("outcome", ["cached", "ran", "uncached"])
 def test_the_facts_of_a_badge_are_json(outcome):
     """The facts travel under a type of our own, as JSON values."""
-    facts = json.loads(json.dumps(Badge("clean", outcome, 0.12345678, 2.0, "why").bundle()[MIME]))
+    facts = json.loads(
+        json.dumps(Badge("clean", outcome, 0.12345678, 2.0, "why").bundle()[MIME])
+    )
 
-    assert facts == {"task": "clean", "outcome": outcome, "seconds": 0.123457, "saved_seconds": 2.0, "reason": "why"}
+    assert facts == {
+        "task": "clean",
+        "outcome": outcome,
+        "seconds": 0.123457,
+        "saved_seconds": 2.0,
+        "reason": "why",
+    }

@@ -55,6 +55,10 @@ DIFFERENT = {
     "order of parameters": (["def f(a, b): return a"], ["def f(b, a): return a"]),
     "kinds of parameters": (["def f(a): return a"], ["def f(a, /): return a"]),
     "keyword-only": (["def f(a): return a"], ["def f(*, a): return a"]),
+    "keywords of a call": (
+        ["def f(g): return g(a=1)"],
+        ["def f(g): return g(b=1)"],
+    ),
     "starred": (["def f(a): return a"], ["def f(*a): return a"]),
     "defaults": (["def f(a=1): return a"], ["def f(a=2): return a"]),
     "keyword defaults": (["def f(*, a=1): return a"], ["def f(*, a=2): return a"]),

@@ -14,7 +14,12 @@ import pytest
 
 import nborch
 from nborch import exceptions
-from nborch.exceptions import NborchError, NborchWarning, Unfingerprintable, did_you_mean
+from nborch.exceptions import (
+    NborchError,
+    NborchWarning,
+    Unfingerprintable,
+    did_you_mean,
+)
 
 MODULES = sorted(
     module.name
@@ -43,7 +48,7 @@ def test_every_exported_name_exists(name):
 def test_a_module_exports_what_it_defines_in_public(name):
     """`__all__` lists the functions and classes without an underscore."""
     module = importlib.import_module(name)
-    with open(module.__file__, encoding="utf-8") as file:
+    with Path(module.__file__).open(encoding="utf-8") as file:
         defined = {
             node.name
             for node in ast.parse(file.read()).body
@@ -82,12 +87,28 @@ def test_declaring_a_flow_imports_no_third_party_package():
     after = imported_by("from nborch import flow, task")
 
     added = {name.partition(".")[0] for name in after - before}
-    strange = {n for n in added - sys.stdlib_module_names - {"nborch"} if "sysconfigdata" not in n}
+    strange = {
+        n
+        for n in added - sys.stdlib_module_names - {"nborch"}
+        if "sysconfigdata" not in n
+    }
     assert strange == set()
 
 
 @pytest.mark.parametrize(
-    "heavy", ["asyncio", "email", "http", "multiprocessing", "concurrent", "tomllib", "unittest", "urllib.request", "ctypes", "importlib.metadata"]
+    "heavy",
+    [
+        "asyncio",
+        "email",
+        "http",
+        "multiprocessing",
+        "concurrent",
+        "tomllib",
+        "unittest",
+        "urllib.request",
+        "ctypes",
+        "importlib.metadata",
+    ],
 )
 def test_declaring_a_flow_imports_nothing_heavy(heavy):
     """What only some programs need is imported by those alone."""
@@ -95,7 +116,11 @@ def test_declaring_a_flow_imports_nothing_heavy(heavy):
 
 
 ERRORS = sorted(
-    (e for e in vars(exceptions).values() if inspect.isclass(e) and issubclass(e, (NborchError, NborchWarning))),
+    (
+        e
+        for e in vars(exceptions).values()
+        if inspect.isclass(e) and issubclass(e, (NborchError, NborchWarning))
+    ),
     key=lambda error: error.__name__,
 )
 
@@ -109,7 +134,12 @@ def test_every_error_pickles(error):
     assert str(again) == "told so"
 
 
-@pytest.mark.parametrize("error", sorted(set(ERRORS) - {NborchError, NborchWarning, exceptions.CacheWarning}, key=str))
+@pytest.mark.parametrize(
+    "error",
+    sorted(
+        set(ERRORS) - {NborchError, NborchWarning, exceptions.CacheWarning}, key=str
+    ),
+)
 def test_every_error_is_one_a_newcomer_catches(error):
     """Each error is a builtin error too, and stands in the tree of the docstring."""
     builtins = [base for base in error.__mro__ if base.__module__ == "builtins"]

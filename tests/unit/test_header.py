@@ -16,7 +16,10 @@ from nborch.notebook.header import Header, parse_header
         ("%%task clean", Header("clean")),
         ("%%task clean --refresh", Header("clean", refresh=True)),
         ("%%task --no-cache clean", Header("clean", no_cache=True)),
-        ("  %%task clean --refresh --no-cache\n", Header("clean", refresh=True, no_cache=True)),
+        (
+            "  %%task clean --refresh --no-cache\n",
+            Header("clean", refresh=True, no_cache=True),
+        ),
         ("%%task 'two words'", Header("two words")),
         ("%%task clean  # drop empty rows", Header("clean")),
     ],
@@ -29,7 +32,10 @@ def test_a_header_is_a_name_and_options(line, header):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("%%task --refesh", r"has no option '--refesh'. Did you mean '--refresh'\? Its options are: --refresh, --no-cache."),
+        (
+            "%%task --refesh",
+            r"has no option '--refesh'. Did you mean '--refresh'\? Its options are: --refresh, --no-cache.",
+        ),
         ("%%task -x", "has no option '-x'. Its options are"),
         ("%%task a b", "takes one name, not 2: a, b. Join them: a_b."),
         ("%%task 'open", "cannot be read: No closing quotation."),

@@ -77,10 +77,12 @@ SPECS = st.builds(
     kind=st.sampled_from([RunKind.TASK, RunKind.FLOW]),
     name=st.just("t"),
     retries=st.integers(0, 3),
-    retry_delays=st.lists(st.sampled_from([0.0, 0.0001]), min_size=1, max_size=4).map(tuple),
+    retry_delays=st.lists(st.sampled_from([0.0, 0.0001]), min_size=1, max_size=4).map(
+        tuple
+    ),
     reuses=st.booleans(),
     refreshes=st.booleans(),
-    quiet=st.just(True),
+    quiet=st.just(value=True),
 )
 FOUND = st.sampled_from([None, "looked up", "acquired"])
 
@@ -184,7 +186,9 @@ def test_a_state_the_user_made_keeps_its_facts():
     """The cache adds its facts to those of a state that the user returned."""
     spec = Spec(kind=RunKind.TASK, name="t", reuses=True)
 
-    _, final = walk(spec, [Completed(name="Skipped", data=7, details={"of": "the user"})])
+    _, final = walk(
+        spec, [Completed(name="Skipped", data=7, details={"of": "the user"})]
+    )
 
     assert (final.name, final.data) == ("Skipped", 7)
     assert final.details == {"of": "the user", "cache_key": "k"}
@@ -217,7 +221,11 @@ def test_a_run_that_returns_an_unfinished_state_has_failed(value):
     _, final = walk(Spec(kind=RunKind.TASK, name="t"), [value])
 
     assert final.is_failed()
-    assert final.message.startswith("Task run returned Paused('1/2" if isinstance(value, list) else f"Task run returned {value!r}")
+    assert final.message.startswith(
+        "Task run returned Paused('1/2"
+        if isinstance(value, list)
+        else f"Task run returned {value!r}"
+    )
     assert final.message.endswith("which is not a final state.")
 
 
@@ -288,7 +296,9 @@ def test_both_drivers_walk_the_same_states(spec, outcomes, found):
 
     async def awaited():
         performer, events = performer_of(spec, found)
-        calls = iter([RuntimeError() if isinstance(o, StopIteration) else o for o in outcomes])
+        calls = iter(
+            [RuntimeError() if isinstance(o, StopIteration) else o for o in outcomes]
+        )
 
         async def call():
             return function(calls)
@@ -302,12 +312,21 @@ def test_both_drivers_walk_the_same_states(spec, outcomes, found):
 
     def told(events):
         return [
-            (e.kind, e.attempt, e.data.get("type"), e.data.get("name"), e.data.get("message"))
+            (
+                e.kind,
+                e.attempt,
+                e.data.get("type"),
+                e.data.get("name"),
+                e.data.get("message"),
+            )
             for e in events
         ]
 
     assert told(blocked[1]) == told(waited[1])
-    assert blocked[0] == State(**{f: getattr(blocked[0], f) for f in ("type", "name", "message", "details")}, timestamp=blocked[0].timestamp)
+    assert blocked[0] == State(
+        **{f: getattr(blocked[0], f) for f in ("type", "name", "message", "details")},
+        timestamp=blocked[0].timestamp,
+    )
     assert (blocked[0].type, blocked[0].name) == (waited[0].type, waited[0].name)
     assert blocked[2] == waited[2]
     assert blocked[1][0].kind is EventKind.CREATED

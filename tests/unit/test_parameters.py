@@ -61,11 +61,19 @@ class Rude:
 
 RUDE = st.builds(Rude)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | RUDE
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | RUDE
     # Built when drawn: an int of so many digits has no repr.
     | st.builds(pow, st.just(10), st.just(6000))
     | st.sampled_from(["x" * 10**5, b"x" * 10**5, range(9), print, Rude, float]),
-    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner)
+    ),
     max_leaves=20,
 )
 

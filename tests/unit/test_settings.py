@@ -19,7 +19,9 @@ def test_the_environment_comes_first(tmp_path):
     project(tmp_path, '[tool.nborch]\nhome = "declared"\nlog_level = "ERROR"\n')
     (tmp_path / ".nborch").mkdir()
 
-    told = load_settings(tmp_path, {"NBORCH_HOME": str(tmp_path / "named"), "NBORCH_LOG_LEVEL": "debug"})
+    told = load_settings(
+        tmp_path, {"NBORCH_HOME": str(tmp_path / "named"), "NBORCH_LOG_LEVEL": "debug"}
+    )
 
     assert (told.home, told.log_level) == (tmp_path / "named", "DEBUG")
     assert told.secret_file == tmp_path / "named" / "secret.key"
@@ -63,8 +65,14 @@ def test_without_a_word_the_users_folder_is_home(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[tool.nborch]\nhme = "x"\n', "has an unknown setting 'hme'. Did you mean 'home'"),
-        ('[tool.nborch]\nlog_level = "loud"\n', "Log level 'loud' does not exist. Choose one of DEBUG"),
+        (
+            '[tool.nborch]\nhme = "x"\n',
+            "has an unknown setting 'hme'. Did you mean 'home'",
+        ),
+        (
+            '[tool.nborch]\nlog_level = "loud"\n',
+            "Log level 'loud' does not exist. Choose one of DEBUG",
+        ),
         ("[tool.nborch]\nlog_level = 10\n", "log_level must be a text, not 10"),
         ("[tool.nborch]\nhome = [\n", "cannot be read"),
     ],

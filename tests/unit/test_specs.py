@@ -20,10 +20,14 @@ def test_delays_are_given_in_several_forms(given, kept):
     assert checked_delays("Task 't'", given, retries=3) == kept
 
 
-@pytest.mark.parametrize("given", ["1", -1, [1, -1], [1, "2"], {1}, True, float("nan"), [True], float("inf")])
+@pytest.mark.parametrize(
+    "given", ["1", -1, [1, -1], [1, "2"], {1}, True, float("nan"), [True], float("inf")]
+)
 def test_a_wrong_delay_is_refused(given):
     """A delay that is no number of seconds from 0 is refused with its value."""
-    with pytest.raises(InvalidDeclaration, match=r"Task 't': retry_delay_seconds must be"):
+    with pytest.raises(
+        InvalidDeclaration, match=r"Task 't': retry_delay_seconds must be"
+    ):
         checked_delays("Task 't'", given, retries=3)
 
 
@@ -36,7 +40,9 @@ def test_too_many_delays_are_refused():
 @pytest.mark.parametrize("given", [-1, 1.0, "3", None, True])
 def test_a_wrong_number_of_retries_is_refused(given):
     """Retries are a whole number from 0."""
-    with pytest.raises(InvalidDeclaration, match=f"Flow 'f': retries must .* not {given!r}"):
+    with pytest.raises(
+        InvalidDeclaration, match=f"Flow 'f': retries must .* not {given!r}"
+    ):
         checked_retries("Flow 'f'", given)
 
 
@@ -57,9 +63,15 @@ def function(a):
     [
         ({"retries": -1}, "retries must be a whole number"),
         ({"retry_delay_seconds": "1"}, "retry_delay_seconds must be"),
-        ({"on_completion": print}, r"on_completion must be a list .* Write on_completion=\[print\]"),
+        (
+            {"on_completion": print},
+            r"on_completion must be a list .* Write on_completion=\[print\]",
+        ),
         ({"on_failure": [3]}, "on_failure has 3, which cannot be called"),
-        ({"tags": "nightly"}, r"tags must be a list of texts.* Write tags=\['nightly'\]"),
+        (
+            {"tags": "nightly"},
+            r"tags must be a list of texts.* Write tags=\['nightly'\]",
+        ),
         ({"name": 3}, "name must be a text, not 3"),
     ],
 )
@@ -98,11 +110,16 @@ def test_reserved_names_are_refused(declare, name):
     names = {}
     exec(f"def f({name}): ...", names)
 
-    with pytest.raises(ReservedArgumentError, match=f"'{name}' is a reserved argument name and cannot be used."):
+    with pytest.raises(
+        ReservedArgumentError,
+        match=f"'{name}' is a reserved argument name and cannot be used.",
+    ):
         declare(names["f"])
 
 
 def test_what_does_not_tell_its_parameters_is_refused():
     """A C function without a signature is refused with what to do."""
-    with pytest.raises(InvalidDeclaration, match="does not tell its parameters. Wrap it"):
+    with pytest.raises(
+        InvalidDeclaration, match=r"does not tell its parameters\. Wrap it"
+    ):
         task(max)

@@ -33,7 +33,9 @@ from nborch.states import (
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 STATES = st.builds(
@@ -41,7 +43,8 @@ STATES = st.builds(
     type=st.sampled_from(StateType),
     name=st.text(max_size=20),
     message=st.none() | st.text(),
-    timestamp=st.none() | st.datetimes(datetime(1980, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    timestamp=st.none()
+    | st.floats(0, 7e9).map(lambda at: datetime.fromtimestamp(at, UTC)),
     details=st.dictionaries(st.text(), JSON, max_size=3),
 )
 
@@ -60,7 +63,9 @@ def test_each_constructor_makes_the_state_it_is_called_by(name, type_):
     state = getattr(states, name)()
 
     assert (state.name, state.type.value) == (name, type_)
-    assert state.is_final() == (type_ in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+    assert state.is_final() == (
+        type_ in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+    )
     assert getattr(state, f"is_{type_.lower()}")()
 
 
@@ -154,7 +159,9 @@ def test_the_result_of_a_run_that_ended_badly_is_its_error(state, error):
 @pytest.mark.parametrize("type_", sorted(set(StateType) - FINAL))
 def test_an_unfinished_run_has_no_result(type_):
     """A result that is not there yet is an error even if failures are not raised."""
-    with pytest.raises(UnfinishedRun, match=f"Run is in {type_} state, its result is not"):
+    with pytest.raises(
+        UnfinishedRun, match=f"Run is in {type_} state, its result is not"
+    ):
         State(type_).result(raise_on_failure=False)
 
 

@@ -1,5 +1,6 @@
--- name: standing
-SELECT state_type, attempt, state, started, ended FROM run WHERE id = ?;
+-- name: standings
+SELECT id, state_type, attempt, state, started, ended FROM run
+WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: insert_run
 INSERT INTO run (id, kind, flow_or_task, name, created, process, parent_id, details,

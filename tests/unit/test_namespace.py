@@ -1,0 +1,179 @@
+"""What a cell did to its namespace, found by comparing before and after."""
+
+import numpy as np
+import pytest
+
+from nborch.cache.fingerprints import fingerprint
+from nborch.notebook.analysis import analyse
+from nborch.notebook.namespace import (
+    Changes,
+    Uncachable,
+    changes,
+    inputs_of,
+    is_repeatable,
+    is_shells,
+    rebind,
+)
+
+
+def ran(cell, names):
+    """Run a cell on a copy of these names; return what it changed, and the names."""
+    analysis = analyse(cell)
+    namespace = dict(names)
+    fingerprints = {
+        name: fingerprint(value) for name, value in inputs_of(analysis, names).items()
+    }
+    exec(compile(cell, "<cell>", "exec"), namespace)
+    namespace.pop("__builtins__")
+    return changes(analysis, names, namespace, fingerprints), namespace
+
+
+def test_values():
+    """The names that a cell binds are kept with their values."""
+    made, _ = ran("y = x + 1; z = [y]", {"x": 1})
+
+    assert made == Changes(values={"y": 2, "z": [2]})
+
+
+def test_equal_value():
+    """A name that is bound to an equal or to the same value is bound all the same."""
+    made, _ = ran("y = 1", {"y": 1})
+
+    assert made.values == {"y": 1}
+
+
+def test_alias():
+    """A second name of an input is kept as such, unless the value is a plain atom."""
+    made, _ = ran("y = x; b = a", {"x": [1], "a": "text"})
+
+    assert made == Changes(values={"b": "text"}, aliases={"y": "x"})
+
+
+def test_mutated():
+    """An input that is changed in place is kept with its new value."""
+    made, _ = ran("x.append(2); y = x", {"x": [1]})
+
+    assert made.mutated == ("x",)
+    assert made.values["x"] is made.values["y"]
+    assert made.aliases == {}
+
+
+def test_deleted():
+    """A name that is deleted is noted; one that came and went is not."""
+    made, _ = ran("del x; t = 1; del t", {"x": 1})
+
+    assert made == Changes(deleted=("x",))
+
+
+def test_not_written():
+    """A name on a way that was not taken is left alone."""
+    made, _ = ran("if x: y = 2", {"x": 0, "y": 1})
+
+    assert made == Changes()
+
+
+def test_history_of_the_shell():
+    """The names that IPython binds are nobody's outputs."""
+    told = {
+        name: is_shells(name) for name in ("_", "__", "_5", "_i", "_i5", "_ii", "Out")
+    }
+
+    assert set(told.values()) == {True}
+    assert not any(map(is_shells, ["x", "_x", "_tmp", "i5", "__name__"]))
+
+
+def test_definitions_in_values():
+    """A function that is made by calling another one has to be made again."""
+    with pytest.raises(Uncachable, match="makes the function 'f'"):
+        ran("f = make()", {"make": lambda: lambda: 1})
+
+
+def test_no_content_left():
+    """An input that has become incomparable makes the cell uncachable, by name."""
+    with pytest.raises(Uncachable, match="leaves 'x' with"):
+        ran("import threading\nx.append(threading.Lock())", {"x": []})
+
+
+def test_changed_helper():
+    """A cell whose function changes a global of its own has to be run."""
+    names = {"counts": []}
+    exec("def count(): counts.append(1)", names)
+    names.pop("__builtins__")
+
+    with pytest.raises(Uncachable, match="changes what 'count' refers to"):
+        ran("count()", names)
+
+
+def test_two_inputs_that_are_one():
+    """Both names of an object that is changed are kept, as one object."""
+    rows = [1]
+
+    made, _ = ran("a.append(2); n = len(b)", {"a": rows, "b": rows})
+
+    assert made.mutated == ("a", "b")
+    assert made.values["a"] is made.values["b"]
+
+
+class Holder:
+    """An object that refers to another."""
+
+    def __init__(self, held):
+        self.held = held
+
+
+ROWS = [1]
+LOOP = [1]
+LOOP.append(LOOP)
+ARRAY = np.zeros(5)
+
+#: name: (names, which of them is changed, whether rebinding does it)
+REPEATABLE = {
+    "nothing": ({"x": ROWS, "d": [ROWS]}, [], True),
+    "alone": ({"x": ROWS, "z": [1]}, ["x"], True),
+    "another name": ({"x": ROWS, "same": ROWS}, ["x"], True),
+    "two names": ({"x": ROWS, "same": ROWS}, ["x", "same"], True),
+    "in a dict": ({"x": ROWS, "d": {"k": ROWS}}, ["x"], False),
+    "deep": ({"x": ROWS, "d": [({"k": [ROWS]},)]}, ["x"], False),
+    "in an instance": ({"x": ROWS, "o": Holder(ROWS)}, ["x"], False),
+    "an instance": ({"x": Holder(ROWS), "p": ROWS}, ["x"], False),
+    "a part": ({"x": [ROWS], "p": ROWS}, ["x"], False),
+    "both hold a part": ({"x": [ROWS], "p": [ROWS]}, ["x"], False),
+    "both are changed": ({"x": [ROWS], "p": [ROWS]}, ["x", "p"], True),
+    "immutable parts": ({"x": [(1, "a")], "p": (1, "a")}, ["x"], True),
+    "in the history": ({"x": ROWS, "Out": {1: ROWS}, "_1": ROWS, "_": ROWS}, ["x"], True),
+    "with a view": ({"x": ARRAY, "v": ARRAY[1:]}, ["x"], False),
+    "a view": ({"a": ARRAY, "x": ARRAY[1:][1:]}, ["x"], False),
+    "two arrays": ({"x": ARRAY, "v": np.zeros(5)}, ["x"], True),
+    "a cycle": ({"x": LOOP, "z": []}, ["x"], True),
+    "gone": ({"z": ROWS}, ["x"], True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "mutated", "expected"), REPEATABLE.values(), ids=REPEATABLE
+)
+def test_repeatable(names, mutated, expected):
+    """A change in place is repeated only if nothing else holds what was changed."""
+    assert is_repeatable(names, mutated) is expected
+
+
+def test_rebind():
+    """Rebinding does what the cell did: values, aliases, changes in place, deletions."""
+    x, other = [1], {"o": 1}
+    namespace = {"x": x, "same": x, "other": other, "gone": 1, "_1": x}
+    made = Changes(
+        aliases={"alias": "other"}, mutated=("x",), deleted=("gone", "never")
+    )
+
+    rebind(namespace, {"x": [1, 2], "y": 3}, made)
+
+    assert namespace == {
+        "x": [1, 2],
+        "same": [1, 2],
+        "other": other,
+        "_1": [1],
+        "y": 3,
+        "alias": other,
+    }
+    assert namespace["same"] is namespace["x"]
+    assert namespace["alias"] is other
