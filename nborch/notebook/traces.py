@@ -126,6 +126,7 @@ _UNSEEN = {
     "pyarrow.orc": ("read_table", "ORCFile"),
     "pyarrow.parquet": ("read_", "ParquetFile", "ParquetDataset"),
 }
+_IMPORTLIB = f"{os.sep}importlib{os.sep}"
 _importing: set[str] = set()
 _wrapped: list[tuple[Any, str, Any]] = []
 
@@ -134,6 +135,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     if not _tracing:
         return
     if event in _EVENTS:
+        if _is_importing(sys._getframe(1).f_code.co_filename):  # noqa: SLF001
+            return
         for trace in _tracing:
             trace.note(event, args)
     elif event == "import" and args[0] in _UNSEEN and args[0] not in _importing:
@@ -146,6 +149,15 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         finally:
             _importing.discard(args[0])
         _wrap(args[0])
+
+
+def _is_importing(file: str) -> bool:
+    """Tell whether code in `file` looks for modules and packages.
+
+    It lists every folder of ``sys.path``, the notebook's own among them, in which each
+    new output would look like a changed input. Modules have digests of their own.
+    """
+    return file.startswith("<frozen importlib") or _IMPORTLIB in file
 
 
 def _wrap(module: str) -> None:

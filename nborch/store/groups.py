@@ -23,7 +23,7 @@ def json_text(value: Mapping[str, Any]) -> str:
     """Return strict JSON, whatever stands in it.
 
     >>> json_text({"limit": float("inf"), (1, 2): None})
-    '{"limit": "inf", "(1, 2)": null}'
+    '{"limit": "inf", "[1, 2]": null}'
     """
     try:
         return _encode(value)

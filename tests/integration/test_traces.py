@@ -1,5 +1,7 @@
 """The files that a block of code reads and writes, as kept with its result."""
 
+import importlib.metadata
+import importlib.util
 import os
 import sqlite3
 import tempfile
@@ -357,6 +359,19 @@ def test_another_folder(folder, monkeypatch):
 
     assert equal is None
     assert unchanged(traces) == "data.csv"
+
+
+def test_imports(folder, monkeypatch):
+    """Looking for a module or a package's version reads no folder of the user's."""
+    monkeypatch.syspath_prepend("")
+    importlib.invalidate_caches()
+
+    def look():
+        assert importlib.util.find_spec("no_such_module") is None
+        with pytest.raises(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version("no-such-package")
+
+    assert traced(look) == []
 
 
 def test_traces_are_json(folder):

@@ -76,7 +76,9 @@ class Trace:
                 if instruction.opname.endswith(("_NAME", "_GLOBAL", "_GLOBALS"))
             }
         operation, name = self._names[code].get(frame.f_lasti, ("", ""))
-        in_class = operation.endswith("_NAME") and frame.f_locals is not self.namespace
+        # NB. Not by f_locals: since 3.12 a cell's own may be a copy for a while, where
+        # a comprehension is inlined.
+        in_class = operation.endswith("_NAME") and code.co_name != "<module>"
         if operation.startswith("LOAD"):
             if in_class and name in frame.f_locals:
                 return self._step
@@ -416,7 +418,8 @@ def test_every_binding_and_deletion_is_foreseen(source, before, choices):
 
     error = trace.run(code)
 
-    if error is None:
+    # NB. Python 3.13.0 does not tell of the instructions of every other run.
+    if error is None and trace.steps:
         touched = {name for name in trace.killed if name in NAMES}
         bound = {name for name in touched if name in trace.namespace}
         assert bound <= cell.writes | cell.maybe_writes
