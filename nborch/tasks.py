@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
-from nborch.cache.code import code_digest
-from nborch.cache.fingerprints import fingerprint
-from nborch.cache.keys import cache_key
 from nborch.context import RunContext
 from nborch.declaring import Declared, checked_hooks
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
@@ -171,16 +168,25 @@ def _task_of(
 
 
 def task_input_hash(context: Any, parameters: dict[str, Any]) -> str | None:
-    """Return a key of the task's name, its code and its parameters' content.
+    """Return a key of the task's code and its parameters' content.
 
     The code counts with every function, class and global that it uses, so that a
     changed helper is noticed. Give it to `task` as ``cache_key_fn``. The key is None,
     with one warning, where a parameter has no content to compare.
     """
+    # Who reuses no result need not load what compares them (law 7).
+    from nborch.cache.code import code_digest
+    from nborch.cache.fingerprints import fingerprints
+    from nborch.cache.keys import cache_key
+
     body = context.task
     try:
-        inputs = {name: fingerprint(value) for name, value in parameters.items()}
-        return cache_key(body=code_digest(body.fn), inputs=inputs)
+        found = fingerprints(parameters)
+        return cache_key(
+            body=code_digest(body.fn),
+            inputs=found.each,
+            options={"sharing": found.sharing},
+        )
     except Unfingerprintable as error:
         warnings.warn(
             f"Task {body.name!r} runs uncached: {error}.", CacheWarning, stacklevel=2
