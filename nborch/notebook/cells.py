@@ -1,7 +1,6 @@
 """Cell tasks: a cell's body as a run that is restored where nothing has changed."""
 
 import ast
-import copy
 import time
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -21,7 +20,15 @@ from nborch.notebook.imports import (
     module_fingerprints,
     used_modules,
 )
-from nborch.notebook.namespace import Changes, Uncachable, changes, inputs_of, rebind
+from nborch.notebook.namespace import (
+    Changes,
+    Uncachable,
+    changes,
+    inputs_of,
+    is_plain,
+    is_repeatable,
+    rebind,
+)
 from nborch.notebook.recording import Recording, record, replay
 from nborch.notebook.surroundings import Surroundings, restore_generators
 from nborch.notebook.traces import FileTrace, trace_files, traces_of, unchanged
@@ -29,9 +36,9 @@ from nborch.view.badge import Badge
 
 __all__ = ["CellTask", "Source"]
 
-#: The parts of a kept cell: the values of names, what was shown, and the state of the
-#: random number generators if it changed.
-NAMES, SHOWN, GENERATORS = "names", "shown", "generators"
+#: The parts of a kept cell: the values of names, what was shown, the last value if no
+#: name has it, and the state of the random number generators if it changed.
+NAMES, SHOWN, LAST, GENERATORS = "names", "shown", "last", "generators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,8 @@ class CellTask:
         self._cache = cache
         self._source = source
         self._code = shell.transform_cell(source.body)
-        self.analysis = analyse(self._code)
+        # The header stands above: lines count as in the editor.
+        self.analysis = analyse("\n" + self._code)
         self.reason: str | None = None
         self.key: str | None = None
         self._fingerprints: dict[str, str] = {}
@@ -95,7 +103,12 @@ class CellTask:
         if not entry:
             return None
         meta: Mapping[str, Any] = entry.meta
-        if unchanged(meta["files"]) or not _same_modules(meta["modules"]):
+        if (
+            unchanged(meta["files"])
+            or not _same_modules(meta["modules"])
+            or not is_repeatable(self.namespace, meta["mutated"])
+            or not self._draws_the_same(meta["drawn_from"])
+        ):
             return None
         try:
             self._execute_prelude()
@@ -120,6 +133,7 @@ class CellTask:
         parts: dict[str, Any] = {SHOWN: self._recording.outputs}
         try:
             parts |= self._generators()
+            self._trace.check_processes()
             made = self._changes()
             files = traces_of(self._trace)
             modules = module_fingerprints(self._local_imports())
@@ -131,10 +145,13 @@ class CellTask:
             "mutated": list(made.mutated),
             "deleted": list(made.deleted),
             "last": self._last_name(made),
+            "drawn_from": self._drawn_from(parts),
             "files": files,
             "modules": modules,
         }
         parts[NAMES] = made.values
+        if meta["last"] is None and is_plain(self.namespace.get("_")):
+            parts[LAST] = self.namespace.get("_")
         entry = self._cache.keep(
             self.key,
             parts,
@@ -178,6 +195,8 @@ class CellTask:
         rebind(self.namespace, loaded, made)
         last = meta["last"]
         result = self.namespace.get(last) if last else None
+        if LAST in entry.parts:
+            result = entry.load(LAST)
         if GENERATORS in entry.parts:
             restore_generators(entry.load(GENERATORS))
         replay(self._shell, entry.load(SHOWN), result)
@@ -279,9 +298,25 @@ class CellTask:
         before, after = self._surroundings, Surroundings.now()
         if before is None:
             return {}
-        before.check_against(after)
+        before.check_against(after, imports="env" not in self._code)
         states = before.generators_after(after, seeds="seed" in self._code)
         return {GENERATORS: states} if states else {}
+
+    def _drawn_from(self, parts: Mapping[str, Any]) -> dict[str, str]:
+        """Return what tells the state of each generator that was used, before."""
+        before = self._surroundings
+        used = parts.get(GENERATORS, {})
+        return before.generators(used) if before is not None else {}
+
+    def _draws_the_same(self, known: Mapping[str, str]) -> bool:
+        """Tell whether the generators that the cell used are as they were then.
+
+        That counts only where somebody seeds them: in any other notebook they start
+        from chance, and a cell that draws is kept like any other.
+        """
+        if not known or not any("seed" in cell for cell in self._shell.user_ns["In"]):
+            return True
+        return Surroundings.now().generators(known) == dict(known)
 
     def _last_name(self, made: Changes) -> str | None:
         """Return a name of the value that was shown last, so that ``_`` gets it."""
@@ -317,7 +352,8 @@ class CellTask:
         text = f"# {self._source.header}\n{self._code}"
         raw = f"{self._source.header}\n{self._source.body}"
         shell = self._shell
-        number = shell.execution_count
+        # NB. Not shell.execution_count: IPython 9 counts on before the cell runs.
+        number = shell.displayhook.prompt_count
         return shell.compile.cache(text, number, raw)  # type: ignore[no-any-return]
 
     def _execute_prelude(self) -> None:
@@ -327,16 +363,11 @@ class CellTask:
         """
         if self.analysis.prelude:
             tree = ast.Module(list(self.analysis.prelude), type_ignores=[])
-            code = compile(_moved_down(tree), self._file_name(), "exec")
+            code = compile(tree, self._file_name(), "exec")
             exec(code, self.namespace)  # noqa: S102  # the user's own definitions
 
 
 _BUILTINS = frozenset(dir(__import__("builtins")))
-
-
-def _moved_down(tree: ast.Module) -> ast.Module:
-    """Return a copy in which the lines count as in the editor: the header is above."""
-    return ast.increment_lineno(copy.deepcopy(tree), 1)
 
 
 def _same_modules(known: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +37,7 @@ def run_cells(  # noqa: PLR0913 - one run has this many circumstances
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
     listener: CellListener,
+    extensions: Sequence[str] = (),
     timeout_seconds: float | None = None,
     startup_timeout_seconds: float = 60.0,
     grace_seconds: float = 5.0,
@@ -62,6 +63,8 @@ def run_cells(  # noqa: PLR0913 - one run has this many circumstances
         Variables for the kernel, in addition to this process's own.
     listener
         Called in this thread; in one of its own if an event loop is running here.
+    extensions
+        IPython extensions to load in the kernel before the first cell.
     timeout_seconds
         How long one cell may take before it is interrupted.
     grace_seconds
@@ -81,7 +84,7 @@ def run_cells(  # noqa: PLR0913 - one run has this many circumstances
             f"run_cells needs a notebook of format 4, not {type(nb).__name__!r}. "
             "Read one with nbformat.read(path, as_version=4)."
         )
-    kernel = LiveKernel(kernel_name, cwd=cwd, env=env or {})
+    kernel = LiveKernel(kernel_name, cwd=cwd, env=env or {}, extensions=extensions)
     limits = Limits(
         timeout_seconds, startup_timeout_seconds, grace_seconds, allow_errors
     )

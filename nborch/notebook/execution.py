@@ -148,7 +148,12 @@ class NotebookRun:
         def run() -> None:
             self._prepare(nb)
             self.reports = run_cells(
-                nb, kernel_name=kernel_name, cwd=cwd, listener=self, **limits
+                nb,
+                kernel_name=kernel_name,
+                cwd=cwd,
+                listener=self,
+                extensions=_missing_extensions(nb),
+                **limits,
             )
             self._raise_as_ended()
 
@@ -357,6 +362,14 @@ def _state_of(report: CellReport, told: State | None, node: Any) -> State:
     if "skip-execution" in node.metadata.get("tags", []):
         return Completed(name="Skipped", message="The cell is tagged skip-execution.")
     return Cancelled(name="NotRun", message=_NOT_RUN)
+
+
+def _missing_extensions(nb: Any) -> list[str]:
+    """Return nborch if the notebook has cell tasks and does not load it itself."""
+    sources = [node.source for node in nb.cells if node.cell_type == "code"]
+    tasks = any(is_task(source.partition("\n")[0]) for source in sources)
+    loads = any("ext nborch" in source for source in sources)
+    return ["nborch"] if tasks and not loads else []
 
 
 def _now() -> str:

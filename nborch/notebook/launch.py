@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
@@ -36,6 +36,8 @@ class LiveKernel:
         The name of an installed kernel specification.
     env
         Variables to add to this process's own.
+    extensions
+        IPython extensions to load at the start, beside nborch's own for kernels.
     shutdown_seconds
         How long the kernel may take to leave by itself before it is killed.
     """
@@ -46,9 +48,11 @@ class LiveKernel:
         *,
         cwd: str | None,
         env: Mapping[str, str],
+        extensions: Sequence[str] = (),
         shutdown_seconds: float = 5.0,
     ) -> None:
         self.name = name
+        self.extensions = (EXTENSION, *extensions)
         self.cwd = cwd
         self.env = {**os.environ, **env}
         self.shutdown_seconds = shutdown_seconds
@@ -180,7 +184,9 @@ class LiveKernel:
             executable = sys.executable
         paths = {**spec.env, **self.env}.get("PYTHONPATH", "")
         if spec.language == "python" and _knows_nborch(executable, paths, self.cwd):
-            arguments.append(f"--IPKernelApp.extra_extensions={EXTENSION}")
+            arguments += [
+                f"--IPKernelApp.extra_extensions={e}" for e in self.extensions
+            ]
         return arguments
 
     def _watch(self) -> None:

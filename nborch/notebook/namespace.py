@@ -26,8 +26,17 @@ _OURS = frozenset(
 )
 #: What is executed again or found by name, not changed in place.
 _CODE = FunctionType | type | ModuleType
+_SHELLS_MODULES = ("IPython.", "ipykernel.")
 #: Names that IPython puts into every namespace.
 _SHELLS = frozenset({"get_ipython", "exit", "quit", "open", "display"})
+
+
+#: Packages whose objects are data.
+_DATA_LIBRARIES = frozenset(
+    {"numpy", "pandas", "polars", "pyarrow", "datetime", "decimal", "fractions"}
+)
+#: A container with more items is not looked through.
+MOST_PLAIN = 10_000
 
 
 class Uncachable(Exception):  # it is a reason, not an error
@@ -71,7 +80,8 @@ def inputs_of(analysis: CellAnalysis, namespace: Mapping[str, Any]) -> dict[str,
 
 
 def _of_shell(value: Any) -> bool:
-    return (getattr(value, "__module__", None) or "").startswith(("IPython", "_io"))
+    module = getattr(value, "__module__", None) or ""
+    return module.startswith((*_SHELLS_MODULES, "_io"))
 
 
 def changes(
@@ -111,8 +121,27 @@ def changes(
             aliases[name] = source
         else:
             values[name] = value
+    kept = {name: value for name, value in inputs.items() if name not in mutated}
+    _check_sharing(values, kept)
     gone = tuple(n for n in before if n not in after and not is_shells(n))
     return Changes(values, aliases, tuple(mutated), gone)
+
+
+def _check_sharing(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    """Raise `Uncachable` if an output holds a part of an input that can change.
+
+    A stored copy would no longer be changed along with it. Inputs that are stored
+    themselves, because the cell changed them, keep what they share.
+    """
+    held = {
+        part: name for name, value in inputs.items() for part in _mutable_parts(value)
+    }
+    for name in sorted(values):
+        for part in _mutable_parts(values[name]):
+            if part in held:
+                raise Uncachable(
+                    f"makes {name!r}, which holds a part of {held[part]!r}"
+                )
 
 
 def _bound(
@@ -150,6 +179,21 @@ def _is_atom(value: Any) -> bool:
     return value is None or isinstance(
         value, bool | int | float | complex | str | bytes
     )
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is data, which can be stored for certain and at little cost.
+
+    >>> is_plain([1, "a"]), is_plain(iter([]))
+    (True, False)
+    """
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset):
+        return len(value) <= MOST_PLAIN and all(map(is_plain, value))
+    if kind is dict:
+        return len(value) <= MOST_PLAIN and all(map(is_plain, value.values()))
+    library = kind.__module__.partition(".")[0]
+    return (_is_atom(value) and value is not None) or library in _DATA_LIBRARIES
 
 
 def is_repeatable(namespace: Mapping[str, Any], mutated: Collection[str]) -> bool:
@@ -191,6 +235,8 @@ def _mutable_parts(value: Any) -> Iterator[int]:
         part = left.pop()
         if id(part) in seen or _is_atom(part) or isinstance(part, _CODE):
             continue
+        if type(part).__module__.startswith(_SHELLS_MODULES):
+            continue  # the shell itself holds every name there is
         seen.add(id(part))
         if isinstance(part, tuple | frozenset):
             left.extend(part)

@@ -8,10 +8,12 @@ makes a cell one that has to be executed.
 import os
 import random
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nborch.cache.fingerprints import fingerprint
 from nborch.notebook.namespace import Uncachable
 
 __all__ = ["Surroundings", "restore_generators"]
@@ -24,6 +26,7 @@ class Surroundings:
     environment: dict[str, str]
     folder: str
     path: list[str]
+    modules: frozenset[str]
     python: Any
     numpy: Any
 
@@ -34,13 +37,12 @@ class Surroundings:
             environment=dict(os.environ),
             folder=str(Path.cwd()),
             path=list(sys.path),
+            modules=frozenset(name for name in sys.modules if "." not in name),
             python=random.getstate(),
             numpy=_numpy_state(),
         )
 
-    def generators_after(
-        self, later: "Surroundings", *, seeds: bool
-    ) -> dict[str, Any]:
+    def generators_after(self, later: "Surroundings", *, seeds: bool) -> dict[str, Any]:
         """Return the state of each generator that was used or seeded meanwhile.
 
         Parameters
@@ -57,29 +59,35 @@ class Surroundings:
             changed["numpy"] = later.numpy
         return changed
 
-    def check_against(self, later: "Surroundings") -> None:
-        """Raise `Uncachable` if something changed that a hit would not change."""
+    def generators(self, names: Iterable[str]) -> dict[str, str]:
+        """Return what tells the state of each of these generators."""
+        states = {"python": self.python, "numpy": self.numpy}
+        return {name: fingerprint(states[name]) for name in names}
+
+    def check_against(self, later: "Surroundings", *, imports: bool) -> None:
+        """Raise `Uncachable` if something changed that a hit would not change.
+
+        Parameters
+        ----------
+        imports
+            Whether new variables may come from libraries that were loaded.
+        """
+        environment = later.environment
+        if imports and later.modules != self.modules:
+            # Libraries add variables as they are loaded, and do so after a hit, too.
+            environment = {
+                name: value
+                for name, value in environment.items()
+                if name in self.environment
+            }
         differs = {
-            "os.environ": _without_ours(later.environment)
-            != _without_ours(self.environment),
+            "os.environ": environment != self.environment,
             "the working folder": later.folder != self.folder,
             "sys.path": later.path != self.path,
         }
         for what, changed in differs.items():
             if changed:
                 raise Uncachable(f"changes {what}")
-
-
-#: Variables that libraries set for themselves when they are imported.
-_SET_BY_LIBRARIES = ("KMP_", "OMP_", "MPL", "QT_", "PYDEVD", "TF_", "CUDA_", "NUMEXPR_")
-
-
-def _without_ours(environment: dict[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith(_SET_BY_LIBRARIES)
-    }
 
 
 def _numpy_state() -> Any:

@@ -4,20 +4,20 @@ Python tells every opening of a file to audit hooks (PEP 578). What a cell opene
 kept with its result and compared before the result is reused.
 """
 
-import importlib
 import os
 import site
 import stat
+import subprocess
 import sys
 import sysconfig
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cache, wraps
-from glob import glob
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nborch.notebook import readers
 from nborch.notebook.namespace import Uncachable
 
 __all__ = ["FileTrace", "trace_files", "traces_of", "unchanged"]
@@ -39,6 +39,7 @@ class FileTrace:
         self._own = str(own) + os.sep
         self.read: set[str] = set()
         self.written: set[str] = set()
+        self.program: str | None = None
         self.started = time.time_ns()
 
     def note(self, event: str, args: tuple[Any, ...]) -> None:
@@ -63,6 +64,11 @@ class FileTrace:
             self.written.add(path)
         if event == "os.rename" and isinstance(args[1], str | os.PathLike):
             self.written.add(_portable(os.fspath(args[1])))
+
+    def check_processes(self) -> None:
+        """Raise `Uncachable` if a program was started: what it reads is not seen."""
+        if self.program is not None:
+            raise Uncachable(f"starts the program {self.program!r}")
 
 
 def _portable(path: str) -> str:
@@ -106,29 +112,20 @@ def _environment() -> tuple[str, ...]:
     return tuple(str(folder) + os.sep for folder in folders)
 
 
-def _is_environment(path: str) -> bool:
+def _is_environment(path: str, *, code: bool = False) -> bool:
+    """Tell whether a path is of what versions stand for; code has its own digests."""
     path = os.path.abspath(path)  # noqa: PTH100  # called for each opening
-    return path.startswith(_environment()) or path.endswith((".py", ".pyc", ".so"))
+    if path.startswith(_environment()):
+        return True
+    return not code and path.endswith((".py", ".pyc", ".so"))
 
 
 _tracing: list[FileTrace] = []
+_STARTING = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"})
 _EVENTS = _CHANGING | {"open", "sqlite3.connect", "os.listdir", "os.scandir"}
 
 
-#: Functions and classes that open files without Python seeing it, by module.
-_UNSEEN = {
-    "polars": ("read_", "scan_"),
-    "pyarrow": ("memory_map",),
-    "pyarrow.csv": ("read_csv", "open_csv"),
-    "pyarrow.dataset": ("dataset", "parquet_dataset"),
-    "pyarrow.feather": ("read_",),
-    "pyarrow.json": ("read_json", "open_json"),
-    "pyarrow.orc": ("read_table", "ORCFile"),
-    "pyarrow.parquet": ("read_", "ParquetFile", "ParquetDataset"),
-}
 _IMPORTLIB = f"{os.sep}importlib{os.sep}"
-_importing: set[str] = set()
-_wrapped: list[tuple[Any, str, Any]] = []
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
@@ -139,16 +136,28 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
             return
         for trace in _tracing:
             trace.note(event, args)
-    elif event == "import" and args[0] in _UNSEEN and args[0] not in _importing:
-        # The event comes before the module: get it now, so that it can be wrapped.
-        _importing.add(args[0])
-        try:
-            importlib.import_module(args[0])
-        except ImportError:
-            return  # the cell is told by its own import
-        finally:
-            _importing.discard(args[0])
-        _wrap(args[0])
+    elif event == "import":
+        readers.watch_import(str(args[0]))
+    elif event in _STARTING and (program := _started_by_user(event, args)):
+        for trace in _tracing:
+            trace.program = program
+
+
+def _started_by_user(event: str, args: tuple[Any, ...]) -> str | None:
+    """Return the program that the user's own code starts, not a library's.
+
+    Libraries ask programs for the machine's facts, and start workers of their own,
+    which compute on what they are given.
+    """
+    frame = sys._getframe(2)  # noqa: SLF001
+    while frame.f_back and frame.f_code.co_filename == subprocess.__file__:
+        frame = frame.f_back
+    if _is_environment(frame.f_code.co_filename, code=True):
+        return None
+    command = args[1] if event == "subprocess.Popen" else args[0]
+    if isinstance(command, list | tuple) and command:
+        command = command[0]
+    return os.fsdecode(command) if isinstance(command, bytes) else str(command)
 
 
 def _is_importing(file: str) -> bool:
@@ -160,58 +169,9 @@ def _is_importing(file: str) -> bool:
     return file.startswith("<frozen importlib") or _IMPORTLIB in file
 
 
-def _wrap(module: str) -> None:
-    """Let the unseen readers of a module tell what they are asked to read."""
-    owner = sys.modules.get(module)
-    if owner is None or module in _importing:
-        return
-    for name, value in list(vars(owner).items()):
-        if not name.startswith(_UNSEEN[module]) or not callable(value):
-            continue
-        if isinstance(value, type):
-            _replace(value, "__init__", _telling(value.__init__))  # type: ignore[misc]
-        else:
-            _replace(owner, name, _telling(value))
-
-
-def _replace(owner: Any, name: str, value: Any) -> None:
-    with suppress(AttributeError, TypeError):  # a class of compiled code stays
-        original = getattr(owner, name)
-        setattr(owner, name, value)
-        _wrapped.append((owner, name, original))
-
-
-def _telling(read: Any) -> Any:
-    @wraps(read)
-    def read_and_tell(*args: Any, **kwargs: Any) -> Any:
-        for value in (*args[:2], *kwargs.values()):
-            _tell_of(value)
-        return read(*args, **kwargs)
-
-    return read_and_tell
-
-
-def _tell_of(source: Any) -> None:
-    """Note a path, the paths that a pattern stands for, or all files of a folder."""
-    if isinstance(source, list | tuple):
-        for each in source:
-            _tell_of(each)
-    if not isinstance(source, str | os.PathLike):
-        return
-    # Looking for the files notes the folders that are listed for it.
-    for path in glob(os.fspath(source), recursive=True):  # noqa: PTH207
-        files = [path]
-        if Path(path).is_dir():
-            files = [os.path.join(top, f) for top, _, fs in os.walk(path) for f in fs]  # noqa: PTH118
-        for file in files:
-            for trace in _tracing:
-                trace.note("open", (file, "r", 0))
-
-
-def _unwrap() -> None:
-    while _wrapped:
-        owner, name, original = _wrapped.pop()
-        setattr(owner, name, original)
+def _note_reading(path: str) -> None:
+    for trace in _tracing:
+        trace.note("open", (path, "r", 0))
 
 
 @cache
@@ -232,15 +192,14 @@ def trace_files(own: Path) -> Iterator[FileTrace]:
     _install()
     trace = FileTrace(own)
     if not _tracing:
-        for module in _UNSEEN:
-            _wrap(module)
+        readers.watch(_note_reading)
     _tracing.append(trace)
     try:
         yield trace
     finally:
         _tracing.remove(trace)
         if not _tracing:
-            _unwrap()
+            readers.unwatch()
 
 
 def traces_of(trace: FileTrace) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ class Badge:
 
     def __str__(self) -> str:
         parts = [self.outcome, duration(self.seconds)]
-        if self.saved_seconds is not None:
+        if self.saved_seconds is not None and self.saved_seconds > self.seconds:
             parts[1] += f" instead of {duration(self.saved_seconds)}"
         if self.reason:
             parts.append(self.reason)

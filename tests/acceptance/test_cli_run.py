@@ -254,7 +254,6 @@ def test_unknown_option(shell, report):
 # A cell that fails.
 
 
-@pytest.mark.xfail(strict=True, reason="the line of a failed cell task is not found")
 def test_failing_cell_task(shell, notebook):
     """The line at which a cell task failed is shown, as the editor counts it."""
     path = notebook("%load_ext nborch", "%%task broken\nx = 2\nraise ValueError(x)")
@@ -303,17 +302,14 @@ def test_syntax_error(shell, notebook):
     assert "SyntaxError" in done.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the message is IPython's own, without the remedy"
-)
 def test_missing_extension(shell, notebook):
-    """A notebook that forgot ``%load_ext nborch`` is told so."""
+    """A notebook that forgot ``%load_ext nborch`` runs all the same."""
     path = notebook("%%task load\nx = 1")
 
     done = shell("nborch", "run", path)
 
-    assert done.returncode == 1
-    assert "%load_ext nborch" in done.stderr
+    assert done.returncode == 0
+    assert "0 of 1 cell tasks cached" in done.stderr
 
 
 # Live.

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S
+    r"^```(\w+)\n(.*?)^```",
+    (ROOT / "README.md").read_text("utf-8"),
+    re.MULTILINE | re.DOTALL,
 )
 NBORCH = Path(sys.executable).with_name("nborch")
 PAPERMILL = Path(sys.executable).with_name("papermill")
@@ -75,7 +77,7 @@ def test_cells_of_the_readme(kernel):
     first, second = kernel(cell), kernel(cell)
 
     assert first.outcome == "ran"
-    printed = "\n".join([second.stdout.strip(), second.result, second.badge])
+    printed = f"{second.stdout.strip()}\n{second.result}\n{second.badge}"
     assert re.fullmatch(like(shown), printed), printed
 
 

@@ -13,13 +13,17 @@ FOLDER = Path(__file__).parent
 
 def main() -> int:
     """Run each benchmark in a process of its own."""
-    found = {path.stem.removeprefix("bench_"): path for path in FOLDER.glob("bench_*.py")}
+    found = {
+        path.stem.removeprefix("bench_"): path for path in FOLDER.glob("bench_*.py")
+    }
     wanted = sys.argv[1:] or sorted(found)
     unknown = set(wanted) - set(found)
     if unknown:
         print(f"No benchmark named {sorted(unknown)}; there are: {sorted(found)}.")
         return 2
-    results = [subprocess.run([sys.executable, found[name]], check=False) for name in wanted]
+    results = [
+        subprocess.run([sys.executable, found[name]], check=False) for name in wanted
+    ]
     return max(result.returncode for result in results)
 
 

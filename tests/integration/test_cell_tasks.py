@@ -149,11 +149,6 @@ def test_what_a_hit_leaves(kernel, other, before, cell, look):
     assert other(look).result == expected.result
 
 
-def unfinished(name, reason):
-    """Mark a case that is known to be wrong; it fails once it is right."""
-    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=reason))
-
-
 #: name: (what runs before, the cell, what looks)
 SHARED = {
     "a holder of a changed input": ("x = [1]; d = {'k': x}", "x.append(2)", "d, d['k'] is x"),
@@ -163,17 +158,7 @@ SHARED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        unfinished(
-            "a holder of a changed input", "namespace.is_repeatable is not asked"
-        ),
-        unfinished("a part of an input", "outputs do not refer to inputs"),
-        unfinished("an input inside an output", "outputs do not refer to inputs"),
-        unfinished("a view of an array", "outputs do not refer to inputs"),
-    ],
-)
+@pytest.mark.parametrize("name", SHARED)
 def test_sharing_with_inputs(kernel, other, name):
     """Objects that a cell's outputs share with older names are shared after a hit."""
     before, cell, look = SHARED[name]
@@ -350,7 +335,6 @@ def test_last_value(kernel, other):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="what is shown is kept, its value is not")
 def test_last_value_without_a_name(kernel, other):
     """``_`` is the value itself, although no name of the cell holds it."""
     kernel(task("[1, 2] * 2"))
@@ -391,7 +375,6 @@ def test_uncached(kernel, before, cell, words):
         assert all(word in ran.badge for word in words), ran.badge
 
 
-@pytest.mark.xfail(strict=True, reason="lines are counted without the %%task line")
 def test_line_of_a_reason(kernel):
     """A reason names the line as the editor counts it."""
     ran = kernel(task("x = 1\n!echo out"))
@@ -399,7 +382,6 @@ def test_line_of_a_reason(kernel):
     assert "line 3" in ran.badge
 
 
-@pytest.mark.xfail(strict=True, reason="processes are not seen by the file trace")
 def test_subprocess(kernel):
     """A cell that starts a process runs each time: what it reads is not known."""
     kernel("import subprocess")
@@ -409,7 +391,6 @@ def test_subprocess(kernel):
     assert ran.outcome == "uncached"
 
 
-@pytest.mark.xfail(strict=True, reason="importing polars sets os.environ")
 def test_import_that_sets_the_environment(new_kernel, tmp_path):
     """An import for the first time, which sets variables, does not stop a hit."""
     kernel = new_kernel()
@@ -751,7 +732,6 @@ def test_random_state(kernel, other):
     assert other("random.random()").result == expected
 
 
-@pytest.mark.xfail(strict=True, reason="the state before the cell is no input")
 def test_another_seed(kernel):
     """A cell that draws from a generator that was seeded otherwise runs again."""
     kernel("import random\nrandom.seed(1)")
