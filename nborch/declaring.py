@@ -1,7 +1,7 @@
 """What tasks and flows have in common: a declared function that makes runs."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -14,10 +14,19 @@ from nborch.lifecycle import lifecycle
 from nborch.parameters import bind, plain_names, shown, signature_of
 from nborch.performing import Performer
 from nborch.results import Recall
-from nborch.specs import Hook, Spec
+from nborch.runs import RunKind
+from nborch.specs import (
+    Delays,
+    Hook,
+    Spec,
+    checked_delays,
+    checked_name,
+    checked_retries,
+    checked_tags,
+)
 from nborch.states import State
 
-__all__ = ["Declared", "checked_hooks"]
+__all__ = ["Declared", "called", "checked_hooks", "declared_spec"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -173,6 +182,54 @@ def _ending(
     if return_state or state.is_completed():
         return None
     return state.exception()
+
+
+def called(fn: Callable[..., Any]) -> str:
+    """Return the name of a function, or of the class of what can be called.
+
+    Raises
+    ------
+    InvalidDeclaration
+        It cannot be called.
+    """
+    if not callable(fn):
+        raise InvalidDeclaration("'fn' must be callable")
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def declared_spec(  # noqa: PLR0913  # the options of a decorator
+    kind: RunKind,
+    fn: Callable[..., Any],
+    default: str,
+    *,
+    name: str | None,
+    description: str | None,
+    tags: Iterable[str] | None,
+    version: str | None,
+    retries: int,
+    retry_delay_seconds: Delays | None,
+    **hooks: Sequence[Hook] | None,
+) -> Spec:
+    """Return what tasks and flows have in common of a declaration, checked.
+
+    Parameters
+    ----------
+    default
+        The name if none was given.
+    """
+    name = checked_name(kind, default if name is None else name)
+    owner = f"{kind.value.title()} {name!r}"
+    retries = checked_retries(owner, retries)
+    return Spec(
+        kind=kind,
+        name=name,
+        description=description or inspect.getdoc(fn),
+        version=version,
+        tags=checked_tags(owner, tags),
+        retries=retries,
+        retry_delays=checked_delays(owner, retry_delay_seconds, retries),
+        hooks=checked_hooks(owner, hooks),
+    )
 
 
 def checked_hooks(

@@ -1,28 +1,17 @@
 """Flows: functions that call tasks, tracked as one run."""
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from nborch.declaring import Declared, checked_hooks
-from nborch.exceptions import InvalidDeclaration
+from nborch.declaring import Declared, called, declared_spec
 from nborch.runs import RunKind, flow_run_name
-from nborch.specs import (
-    Hook,
-    Spec,
-    checked_delays,
-    checked_name,
-    checked_retries,
-    checked_tags,
-)
+from nborch.specs import Delays, Hook
 
 __all__ = ["Flow", "flow"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Hook)
-
-Delays = float | Sequence[float]
 
 
 class Flow(Declared[P, R]):
@@ -107,33 +96,7 @@ def flow(
     return _flow_of(fn, **options)
 
 
-def _flow_of(
-    fn: Callable[..., Any],
-    *,
-    name: str | None,
-    description: str | None,
-    version: str | None,
-    tags: Iterable[str] | None,
-    retries: int,
-    retry_delay_seconds: Delays | None,
-    **hooks: Sequence[Hook] | None,
-) -> Flow[..., Any]:
+def _flow_of(fn: Callable[..., Any], **options: Any) -> Flow[..., Any]:
     """Return the flow that `flow` was asked for, its options checked."""
-    if not callable(fn):
-        raise InvalidDeclaration("'fn' must be callable")
-    if name is None:
-        name = getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
-    name = checked_name(RunKind.FLOW, name)
-    owner = f"Flow {name!r}"
-    retries = checked_retries(owner, retries)
-    spec = Spec(
-        kind=RunKind.FLOW,
-        name=name,
-        description=description or inspect.getdoc(fn),
-        version=version,
-        tags=checked_tags(owner, tags),
-        retries=retries,
-        retry_delays=checked_delays(owner, retry_delay_seconds, retries),
-        hooks=checked_hooks(owner, hooks),
-    )
-    return Flow(fn, spec)
+    default = called(fn).replace("_", "-")
+    return Flow(fn, declared_spec(RunKind.FLOW, fn, default, **options))

@@ -11,6 +11,7 @@ from nborch.runs import RunKind
 
 __all__ = [
     "MAX_DELAYS",
+    "Delays",
     "Hook",
     "Spec",
     "checked_delays",
@@ -22,6 +23,7 @@ __all__ = [
 #: More delays than this are a mistake: ask for a callable instead.
 MAX_DELAYS = 50
 
+Delays = float | Sequence[float] | Callable[[int], Sequence[float]]
 Hook = Callable[[Any, Any, Any], object]
 
 
@@ -78,7 +80,7 @@ def checked_retries(owner: str, retries: int) -> int:
 
 def checked_delays(
     owner: str,
-    delays: float | Sequence[float] | Callable[[int], Sequence[float]] | None,
+    delays: Delays | None,
     retries: int,
 ) -> tuple[float, ...]:
     """Return the delays before each retry in seconds.

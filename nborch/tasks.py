@@ -1,24 +1,17 @@
 """Tasks: functions whose calls are tracked, retried and reused."""
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from nborch.context import RunContext
-from nborch.declaring import Declared, checked_hooks
+from nborch.declaring import Declared, called, declared_spec
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
 from nborch.results import CallRecall, Recall
 from nborch.runs import RunKind, task_run_name
-from nborch.specs import (
-    Hook,
-    Spec,
-    checked_delays,
-    checked_name,
-    checked_retries,
-    checked_tags,
-)
+from nborch.specs import Delays, Hook
 
 __all__ = ["Task", "task", "task_input_hash"]
 
@@ -26,7 +19,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CacheKeyFunction = Callable[[Any, dict[str, Any]], str | None]
-Delays = float | Sequence[float] | Callable[[int], Sequence[float]]
 
 
 class Task(Declared[P, R]):
@@ -122,24 +114,14 @@ def task(
 def _task_of(
     fn: Callable[..., Any],
     *,
-    name: str | None,
-    description: str | None,
-    tags: Iterable[str] | None,
-    version: str | None,
     cache_key_fn: CacheKeyFunction | None,
     cache_expiration: timedelta | None,
     refresh_cache: bool,
-    retries: int,
-    retry_delay_seconds: Delays | None,
-    **hooks: Sequence[Hook] | None,
+    **options: Any,
 ) -> Task[..., Any]:
     """Return the task that `task` was asked for, its options checked."""
-    if not callable(fn):
-        raise InvalidDeclaration("'fn' must be callable")
-    if name is None:
-        name = getattr(fn, "__name__", type(fn).__name__)
-    name = checked_name(RunKind.TASK, name)
-    owner = f"Task {name!r}"
+    spec = declared_spec(RunKind.TASK, fn, called(fn), **options)
+    owner = f"Task {spec.name!r}"
     if cache_key_fn is not None and not callable(cache_key_fn):
         raise InvalidDeclaration(
             f"{owner}: cache_key_fn must be a function (context, parameters), "
@@ -149,20 +131,12 @@ def _task_of(
         raise InvalidDeclaration(
             f"{owner}: cache_expiration must be a timedelta, not {cache_expiration!r}."
         )
-    retries = checked_retries(owner, retries)
-    spec = Spec(
-        kind=RunKind.TASK,
-        name=name,
-        description=description or inspect.getdoc(fn),
-        version=version,
-        tags=checked_tags(owner, tags),
-        retries=retries,
-        retry_delays=checked_delays(owner, retry_delay_seconds, retries),
+    spec = replace(
+        spec,
         reuses=cache_key_fn is not None,
         refreshes=refresh_cache,
         cache_key_fn=cache_key_fn,
         cache_expiration=cache_expiration,
-        hooks=checked_hooks(owner, hooks),
     )
     return Task(fn, spec)
 
