@@ -1,20 +1,18 @@
 """Cell tasks: a cell's body as a run that is restored where nothing has changed."""
 
-import ast
 import time
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from nborch.cache.code import ast_digest, is_local
 from nborch.cache.fingerprints import fingerprints
 from nborch.cache.keys import cache_key
-from nborch.cache.results import Entry, EntryUnusable, ResultCache
+from nborch.cache.results import Entry, ResultCache
 from nborch.exceptions import Unfingerprintable
 from nborch.lifecycle import Hit
-from nborch.notebook.analysis import analyse
+from nborch.notebook.bodies import CellBody, Source
 from nborch.notebook.imports import (
     imported_modules,
     module_fingerprints,
@@ -34,28 +32,11 @@ from nborch.notebook.surroundings import Surroundings, restore_generators
 from nborch.notebook.traces import FileTrace, trace_files, traces_of, unchanged
 from nborch.view.badge import Badge
 
-__all__ = ["CellTask", "Source"]
+__all__ = ["CellTask"]
 
 #: The parts of a kept cell: the values of names, what was shown, the last value if no
 #: name has it, and the state of the random number generators if it changed.
 NAMES, SHOWN, LAST, GENERATORS = "names", "shown", "last", "generators"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The text of a cell task.
-
-    Parameters
-    ----------
-    header
-        The first line, with ``%%task``.
-    body
-        The lines below it, as the user wrote them.
-    """
-
-    name: str
-    header: str
-    body: str
 
 
 class CellTask:
@@ -72,10 +53,10 @@ class CellTask:
     def __init__(self, shell: Any, cache: ResultCache, source: Source) -> None:
         self._shell = shell
         self._cache = cache
-        self._source = source
-        self._code = shell.transform_cell(source.body)
-        # The header stands above: lines count as in the editor.
-        self.analysis = analyse("\n" + self._code)
+        self._name = source.name
+        self._body = CellBody(shell, source)
+        self._code = self._body.code
+        self.analysis = self._body.analysis
         self.reason: str | None = None
         self.key: str | None = None
         self._fingerprints: dict[str, str] = {}
@@ -85,7 +66,6 @@ class CellTask:
         self._restoring: tuple[Entry, dict[str, Any]] | None = None
         self._trace: FileTrace | None = None
         self._recording: Recording | None = None
-        self._last: Any = None
         self._started = time.perf_counter()
         if not self.analysis.is_empty:
             self._find_key()
@@ -111,10 +91,9 @@ class CellTask:
         ):
             return None
         try:
-            self._execute_prelude()
-            loaded = entry.load(NAMES)
-        except EntryUnusable:
-            return None
+            self._body.execute_prelude()
+            # All of it now: what cannot be loaded is found while the cell can run.
+            loaded = {part: entry.load(part) for part in entry.parts}
         except Exception:  # noqa: BLE001  # the cell itself raises it where it belongs
             return None
         self._restoring = entry, loaded
@@ -140,6 +119,9 @@ class CellTask:
         except (Uncachable, Unfingerprintable) as reason:
             self.reason = str(reason)
             return {}
+        except Exception as fault:  # noqa: BLE001  # the cell has run; it must not fail
+            self.reason = f"could not be kept ({type(fault).__name__}: {fault})"
+            return {}
         meta: dict[str, Any] = {
             "aliases": made.aliases,
             "mutated": list(made.mutated),
@@ -150,14 +132,15 @@ class CellTask:
             "modules": modules,
         }
         parts[NAMES] = made.values
-        if meta["last"] is None and is_plain(self.namespace.get("_")):
-            parts[LAST] = self.namespace.get("_")
+        last = self._recording.result
+        if meta["last"] is None and is_plain(last):
+            parts[LAST] = last
         entry = self._cache.keep(
             self.key,
             parts,
             meta=meta,
             seconds=seconds,
-            label=self._source.name,
+            label=self._name,
             tell=self._not_kept,
         )
         return {"cache_key": self.key} if entry else {}
@@ -170,13 +153,13 @@ class CellTask:
     def execute(self) -> Any:
         """Run the body in the user's namespace, recording what it shows and reads."""
         with self._watching():
-            for code in self._compiled():
+            for code in self._body.compiled():
                 exec(code, self.namespace)  # noqa: S102  # the user's own cell
 
     async def execute_async(self) -> Any:
         """Run a body that awaits."""
         with self._watching():
-            for code in self._compiled():
+            for code in self._body.compiled():
                 value = eval(code, self.namespace)  # noqa: S307  # the user's own cell
                 if isinstance(value, Awaitable):
                     await value
@@ -192,21 +175,18 @@ class CellTask:
             mutated=tuple(meta["mutated"]),
             deleted=tuple(meta["deleted"]),
         )
-        rebind(self.namespace, loaded, made)
+        rebind(self.namespace, loaded[NAMES], made)
         last = meta["last"]
-        result = self.namespace.get(last) if last else None
-        if LAST in entry.parts:
-            result = entry.load(LAST)
-        if GENERATORS in entry.parts:
-            restore_generators(entry.load(GENERATORS))
-        replay(self._shell, entry.load(SHOWN), result)
+        result = self.namespace.get(last) if last else loaded.get(LAST)
+        restore_generators(loaded.get(GENERATORS, {}))
+        replay(self._shell, loaded[SHOWN], result)
 
     def badge(self, *, hit: bool) -> Badge | None:
         """Return the line that says what came of it; none for an empty cell."""
         if self.analysis.is_empty:
             return None
         seconds = time.perf_counter() - self._started
-        name = self._source.name
+        name = self._name
         if hit and self._restoring:
             saved = self._restoring[0].seconds
             return Badge(name, "cached", seconds, saved_seconds=saved)
@@ -229,6 +209,9 @@ class CellTask:
             libraries = module_fingerprints(self._library_imports())
         except Unfingerprintable as error:
             self.reason = f"reads {error}"
+            return
+        except Exception as fault:  # noqa: BLE001  # the cell must run all the same
+            self.reason = f"cannot be compared ({type(fault).__name__}: {fault})"
             return
         self._fingerprints = dict(found.each)
         undefined = {
@@ -320,51 +303,10 @@ class CellTask:
 
     def _last_name(self, made: Changes) -> str | None:
         """Return a name of the value that was shown last, so that ``_`` gets it."""
-        shown = self.namespace.get("_")
+        shown = self._recording.result if self._recording else None
         names = (*made.values, *made.aliases)
-        return next((n for n in names if self.namespace[n] is shown), None)
-
-    def _compiled(self) -> list[Any]:
-        """Return the body as code objects; an expression at the end is displayed."""
-        tree = self._shell.transform_ast(self._parsed())
-        mode = self._shell.ast_node_interactivity
-        quiet = self._shell.displayhook.semicolon_at_end_of_expression(self._code)
-        shown = _shown_nodes(tree.body, mode) if not quiet else set()
-        name = self._file_name()
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if self.analysis.is_async else 0
-        compiler = self._shell.compile
-        codes = []
-        with compiler.extra_flags(flags):
-            for node in _grouped(tree.body, shown):
-                kind = "single" if isinstance(node, ast.Interactive) else "exec"
-                codes.append(compiler(node, name, kind))
-        return codes
-
-    def _parsed(self) -> ast.Module:
-        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        # The header stands above: the lines count as in the editor.
-        tree = compile("\n" + self._code, self._file_name(), "exec", flags)
-        assert isinstance(tree, ast.Module)  # noqa: S101  # for the type checker
-        return tree
-
-    def _file_name(self) -> str:
-        """Return the name under which tracebacks and inspect find the cell's text."""
-        text = f"# {self._source.header}\n{self._code}"
-        raw = f"{self._source.header}\n{self._source.body}"
-        shell = self._shell
-        # NB. Not shell.execution_count: IPython 9 counts on before the cell runs.
-        number = shell.displayhook.prompt_count
-        return shell.compile.cache(text, number, raw)  # type: ignore[no-any-return]
-
-    def _execute_prelude(self) -> None:
-        """Run the imports and definitions of the cell, as they are found in it.
-
-        They come before the values: a stored instance needs its class to be loaded.
-        """
-        if self.analysis.prelude:
-            tree = ast.Module(list(self.analysis.prelude), type_ignores=[])
-            code = compile(tree, self._file_name(), "exec")
-            exec(code, self.namespace)  # noqa: S102  # the user's own definitions
+        bound = (n for n in names if n in self.namespace)
+        return next((n for n in bound if self.namespace[n] is shown), None)
 
 
 _BUILTINS = frozenset(dir(__import__("builtins")))
@@ -375,33 +317,3 @@ def _same_modules(known: Mapping[str, str]) -> bool:
         return module_fingerprints(known) == dict(known)
     except (Unfingerprintable, ImportError):
         return False
-
-
-def _shown_nodes(body: list[ast.stmt], mode: str) -> set[ast.stmt]:
-    """Return the statements whose value is displayed in IPython's given mode."""
-    expressions = [node for node in body if isinstance(node, ast.Expr)]
-    if mode == "all":
-        return set(expressions)
-    if mode == "none" or not body:
-        return set()
-    if mode == "last_expr_or_assign" and isinstance(body[-1], ast.Assign):
-        target = body[-1].targets[0]
-        if isinstance(target, ast.Name):
-            shown = ast.Expr(ast.Name(target.id, ast.Load()))
-            body.append(ast.fix_missing_locations(ast.copy_location(shown, body[-1])))
-    return {body[-1]} & {n for n in body if isinstance(n, ast.Expr)}
-
-
-def _grouped(
-    body: list[ast.stmt], shown: set[ast.stmt]
-) -> list[ast.Module | ast.Interactive]:
-    """Return the statements in as few pieces as displaying some of them allows."""
-    groups: list[ast.Module | ast.Interactive] = []
-    for node in body:
-        if node in shown:
-            groups.append(ast.Interactive([node]))
-        elif groups and isinstance(groups[-1], ast.Module):
-            groups[-1].body.append(node)
-        else:
-            groups.append(ast.Module([node], type_ignores=[]))
-    return groups

@@ -123,8 +123,9 @@ def changes(
             values[name] = value
     kept = {name: value for name, value in inputs.items() if name not in mutated}
     _check_sharing(values, kept)
-    gone = tuple(n for n in before if n not in after and not is_shells(n))
-    return Changes(values, aliases, tuple(mutated), gone)
+    gone = {n for n in {*before, *analysis.deletes} if n not in after}
+    deleted = tuple(sorted(n for n in gone if not is_shells(n)))
+    return Changes(values, aliases, tuple(mutated), deleted)
 
 
 def _check_sharing(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:

@@ -30,6 +30,8 @@ class Recording:
 
     Attributes
     ----------
+    result
+        The value of the last expression, if it was shown.
     live
         Whether an output needs an object of this very kernel.
     """
@@ -42,6 +44,7 @@ class Recording:
         self._by_display_id: dict[str, Output] = {}
         # Threads print while the cell displays.
         self._lock = threading.RLock()
+        self.result: Any = None
         self.live = False
 
     @property
@@ -222,8 +225,13 @@ def _results(
     recording: Recording, hook: Any, shows_result: list[bool]
 ) -> Iterator[None]:
     """Record the value of the last expression."""
+    looks = hook.compute_format_data
     write = hook.write_format_data
     prompt = hook.write_output_prompt
+
+    def note_and_look(value: Any) -> Any:
+        recording.result = value
+        return looks(value)
 
     def write_and_record(format_dict: Any, md_dict: Any = None) -> Any:
         recording.add_result(format_dict, md_dict)
@@ -242,6 +250,7 @@ def _results(
             shows_result[0] = False
 
     with (
+        _replaced(hook, "compute_format_data", note_and_look),
         _replaced(hook, "write_format_data", write_and_record),
         _replaced(hook, "write_output_prompt", prompt_unrecorded),
     ):

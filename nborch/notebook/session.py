@@ -13,7 +13,8 @@ from nborch.events import Event, run_created, state_entered
 from nborch.exceptions import InvalidDeclaration
 from nborch.home import Home, current_home
 from nborch.lifecycle import lifecycle
-from nborch.notebook.cells import CellTask, Source
+from nborch.notebook.bodies import Source
+from nborch.notebook.cells import CellTask
 from nborch.notebook.header import parse_header
 from nborch.notebook.kernel import request_metadata
 from nborch.notebook.outputs import EVENT_MIME

@@ -345,6 +345,27 @@ def test_last_value_without_a_name(kernel, other):
     assert other("_ + [3]").result == "[1, 2, 1, 2, 3]"
 
 
+def test_a_temporary_that_was_there_before(kernel, other):
+    """A name that the cell makes and deletes is gone after a hit, whoever had it."""
+    kernel(task("t = 1\ny = t + 1\ndel t"))
+    other("t = 'mine'")
+
+    restored = other(task("t = 1\ny = t + 1\ndel t"))
+
+    assert restored.outcome == HIT
+    assert other("'t' in globals()").result == "False"
+
+
+def test_what_an_earlier_cell_showed_is_not_kept(kernel, tmp_path):
+    """A cell that shows nothing keeps no value of the cell before it."""
+    kernel("import numpy as np\nnp.zeros(1_000_000)")
+
+    kernel(task("y = 1"))
+
+    held = sum(f.stat().st_size for f in (tmp_path / "home").rglob("cas/*/*"))
+    assert held == 0
+
+
 # What cannot be kept is run, and said.
 
 #: name: (what runs before, the cell, words of the badge)

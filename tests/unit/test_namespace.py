@@ -59,10 +59,10 @@ def test_mutated():
 
 
 def test_deleted():
-    """A name that is deleted is noted; one that came and went is not."""
+    """A name that is deleted is noted, one that came and went among them."""
     made, _ = ran("del x; t = 1; del t", {"x": 1})
 
-    assert made == Changes(deleted=("x",))
+    assert made == Changes(deleted=("t", "x"))
 
 
 def test_not_written():
