@@ -419,7 +419,7 @@ def test_import_that_sets_the_environment(new_kernel, tmp_path):
 
     first = kernel(task("import polars as pl\ny = pl.Series([1]).sum()"))
 
-    assert first.outcome == MISS
+    assert first.outcome == MISS, first.badge
 
 
 def test_some_outputs_cannot_be_kept(kernel):
