@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nborch import leasing
-from nborch.cache.results import ResultCache
+from nborch.cache.base import ResultStore
 from nborch.exceptions import StoreError
 from nborch.leasing import ProcessLease
 from nborch.recorder import Recorder
@@ -48,8 +48,11 @@ class Home:
         return Recorder(self.store)
 
     @cached_property
-    def cache(self) -> ResultCache:
+    def cache(self) -> ResultStore:
         """The result cache."""
+        # Who reuses no result need not load what keeps them (law 7).
+        from nborch.cache.results import ResultCache
+
         return ResultCache(self.folder / "cache", secret_file=self.settings.secret_file)
 
     @property

@@ -6,8 +6,6 @@ death of a process on this machine is seen at once and cannot be missed.
 
 import fcntl
 import os
-import secrets
-import socket
 import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -41,8 +39,8 @@ class ProcessLease:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        host = socket.gethostname().replace(":", "-")
-        self.name = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
+        host = _host()
+        self.name = f"{host}:{os.getpid()}:{os.urandom(4).hex()}"
         self.path = _path(folder, self.name)
         self._file: int | None = _hold(self.path)
         _leases.add(self)
@@ -90,7 +88,7 @@ def is_alive(folder: Path, name: str) -> bool:
 
     A process of another machine counts as alive: its locks cannot be seen here.
     """
-    if name.partition(":")[0] != socket.gethostname().replace(":", "-"):
+    if name.partition(":")[0] != _host():
         return True
     try:
         file = os.open(_path(folder, name), os.O_RDWR | os.O_CLOEXEC)
@@ -144,6 +142,11 @@ def _crashed(record: RunRecord, now: float) -> Event:
     message = f"The process that ran it (pid {pid}) ended before the run did."
     state = Crashed(message=message).stamped(datetime.fromtimestamp(now, UTC))
     return state_entered(record.run.id, state, record.attempt)
+
+
+def _host() -> str:
+    # A colon parts the names of processes.
+    return os.uname().nodename.replace(":", "-")
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nborch.cache.base import CacheStats, Finding
 from nborch.cache.blobs import Blob, BlobDamaged, BlobStore
 from nborch.cache.claims import Claim, Claims, Gate
 from nborch.cache.entries import Entry, EntryUnusable
@@ -31,8 +32,6 @@ from nborch.cache.placing import needs_files, place
 from nborch.cache.remedies import remedy
 from nborch.cache.serializers import Serialized, Unstorable, dump, load
 from nborch.cache.upkeep import (
-    CacheStats,
-    Finding,
     collect,
     count,
     manifests,

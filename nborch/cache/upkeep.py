@@ -1,47 +1,19 @@
 """Counting, checking and clearing a result cache as a whole."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from nborch.cache.base import CacheStats, Finding
 from nborch.cache.blobs import BlobDamaged, BlobStore
 from nborch.cache.index import Index
 from nborch.cache.manifests import Manifest, RowDamaged, RowForeign, Signer
 
 __all__ = [
-    "CacheStats",
-    "Finding",
     "collect",
     "count",
     "manifests",
     "referenced",
     "scrub",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """What a cache holds."""
-
-    #: Results that can be looked up.
-    entries: int
-    #: Files that hold their large buffers.
-    blobs: int
-    #: Bytes on disk: files, and what stands in rows.
-    bytes: int
-    #: Seconds that computing all the results took, and that one hit on each saves.
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong that was found in a cache, and removed."""
-
-    #: The key of the result, or the name of the file.
-    key: str
-    #: The name that messages call the result by.
-    label: str
-    #: What was wrong with it.
-    problem: str
 
 
 def manifests(index: Index, signer: Signer) -> Iterator[tuple[Manifest, bytes]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nborch.cache.results import Entry
+from nborch.cache.base import KeptResult
 from nborch.home import current_home
 from nborch.view.badge import duration
 from nborch.view.table import print_facts, print_json, print_table, size
@@ -111,7 +111,7 @@ def verify() -> None:
     click.echo(told)
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _facts(entry: KeptResult) -> dict[str, Any]:
     return {
         "key": entry.key,
         "task": entry.label,
@@ -122,7 +122,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _row(entry: Entry) -> list[str]:
+def _row(entry: KeptResult) -> list[str]:
     at = datetime.fromtimestamp(entry.created_at, UTC).astimezone()
     took = duration(entry.seconds)
     return [entry.label, f"{at:%Y-%m-%d %H:%M}", took, size(entry.size), entry.key[:12]]

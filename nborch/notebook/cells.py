@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import ModuleType
 from typing import Any
 
+from nborch.cache.base import KeptResult, ResultStore
 from nborch.cache.code import ast_digest, is_local
 from nborch.cache.fingerprints import fingerprints
 from nborch.cache.keys import cache_key
-from nborch.cache.results import Entry, ResultCache
 from nborch.exceptions import Unfingerprintable
 from nborch.lifecycle import Hit
 from nborch.notebook.bodies import CellBody, Source
@@ -50,7 +50,7 @@ class CellTask:
         The IPython shell whose namespace the body runs in.
     """
 
-    def __init__(self, shell: Any, cache: ResultCache, source: Source) -> None:
+    def __init__(self, shell: Any, cache: ResultStore, source: Source) -> None:
         self._shell = shell
         self._cache = cache
         self._name = source.name
@@ -63,7 +63,7 @@ class CellTask:
         self._modules: Mapping[str, str] = {}
         self._before: dict[str, Any] = {}
         self._surroundings: Surroundings | None = None
-        self._restoring: tuple[Entry, dict[str, Any]] | None = None
+        self._restoring: tuple[KeptResult, dict[str, Any]] | None = None
         self._trace: FileTrace | None = None
         self._recording: Recording | None = None
         self._started = time.perf_counter()
