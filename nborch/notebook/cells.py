@@ -1,5 +1,6 @@
 """Cell tasks: a cell's body as a run that is restored where nothing has changed."""
 
+import os
 import time
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -223,6 +224,7 @@ class CellTask:
         inputs |= {
             f"module {n}": f for n, f in (libraries | dict(self._modules)).items()
         }
+        inputs |= self._variables()
         self.key = cache_key(
             body=ast_digest(self._code),
             inputs=inputs,
@@ -245,6 +247,13 @@ class CellTask:
         for name in analysis.unrestorable:
             return f"defines {name!r}, which has to be executed"
         return None
+
+    def _variables(self) -> dict[str, str]:
+        """Return the environment variables that the cell asks for by name."""
+        if "env" not in self._code:
+            return {}
+        named = (n for n in self.analysis.literals if n.replace("_", "").isalnum())
+        return {f"variable {n}": repr(os.environ.get(n)) for n in named}
 
     def _library_imports(self) -> list[str]:
         return [m for m in imported_modules(self._code) if not is_local(m)]

@@ -26,6 +26,8 @@ MISS, HIT = "ran", "cached"
 #: name: (what runs before, the cell, what runs between, the cell again, its outcome)
 AGAIN = {
     "nothing": ("x = 2", "y = x * 3", "", "y = x * 3", HIT),
+    "a variable": ("import os\nos.environ['REGION'] = 'eu'", "y = os.environ['REGION']", "os.environ['REGION'] = 'us'", "y = os.environ['REGION']", MISS),
+    "another variable": ("import os\nos.environ['REGION'] = 'eu'", "y = os.getenv('REGION')", "os.environ['OTHER'] = 'us'", "y = os.getenv('REGION')", HIT),
     "a comment": ("x = 2", "y = x * 3", "", "# why\ny = x * 3  # so", HIT),
     "layout": ("x = 2", "y = x * 3", "", "\n\ny = (x\n     * 3)", HIT),
     "its code": ("x = 2", "y = x * 3", "", "y = x * 4", MISS),
