@@ -17,21 +17,14 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes such as ``500MB`` or ``1.5 GB``."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Return the number of bytes."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"([\d.]+)\s*([KMGT]?)I?B?", value.strip().upper())
-        if match is None or match[1].count(".") > 1 or match[1] == ".":
-            self.fail(
-                f"{value!r} is no size. Write it like 500MB or 1.5GB.", param, ctx
-            )
-        return int(float(match[1]) * _UNITS[match[2]])
+def parse_size(_context: Any, _parameter: Any, text: str | None) -> int | None:
+    """Return the number of bytes that ``500MB`` or ``1.5 GB`` means."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+\.?\d*)\s*([KMGT]?)I?B?", text.strip().upper())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no size. Write it like 500MB or 1.5GB.")
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 @click.group()
@@ -94,7 +87,12 @@ def clear(task: str | None) -> None:
 
 
 @cache.command()
-@click.option("--max-size", type=Size(), help="Remove results until the rest fits.")
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=parse_size,
+    help="Remove results until the rest fits, such as 5GB.",
+)
 def gc(max_size: int | None) -> None:
     """Remove what is expired or of no use; with --max-size, what is worth least."""
     freed = current_home().cache.collect(max_size)

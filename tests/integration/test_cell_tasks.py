@@ -541,7 +541,9 @@ def test_interrupt(kernel, tmp_path):
             pathlib.Path('started').touch()
             time.sleep(20)
             """
-        )
+        ),
+        # What waits behind it is not thrown away with it.
+        stop_on_error=False,
     )
     ran = kernel.interrupt_when(tmp_path / "started", sent)
 
