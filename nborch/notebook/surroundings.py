@@ -34,7 +34,8 @@ class Surroundings:
     def now(cls) -> "Surroundings":
         """Return the present surroundings."""
         return cls(
-            environment=dict(os.environ),
+            # Names with an underscore are what libraries tell themselves.
+            environment={n: v for n, v in os.environ.items() if not n.startswith("_")},
             folder=str(Path.cwd()),
             path=list(sys.path),
             modules=frozenset(name for name in sys.modules if "." not in name),
