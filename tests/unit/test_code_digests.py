@@ -659,13 +659,13 @@ def test_libraries_are_known_by_distribution_and_version():
 
 def test_another_version_of_a_library_is_another_digest(monkeypatch):
     """Code that uses a library depends on the library's version."""
-    from nborch.cache import fingerprint_code
+    from nborch.cache.fingerprints import code
 
     cells = ["import numpy as np", "def f(x): return np.sum(x)"]
     before = digest_of("f", *cells)
     unrelated = digest_of("g", "def g(): return 1")
 
-    monkeypatch.setattr(fingerprint_code, "library_version", lambda name: f"{name} 99")
+    monkeypatch.setattr(code, "library_version", lambda name: f"{name} 99")
 
     assert digest_of("f", *cells) != before
     assert digest_of("g", "def g(): return 1") == unrelated

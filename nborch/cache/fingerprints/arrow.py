@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from nborch.cache.fingerprint_arrays import write_objects
-from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
+from nborch.cache.fingerprints.arrays import write_objects
+from nborch.cache.fingerprints.values import text
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
 
 __all__ = ["encoder_of_arrow", "write_arrow"]
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from gc import get_referents
 from typing import Any, cast
 
-from nborch.cache.fingerprint_plain import ATOMS, are_atoms, flat_digest, plain_first
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
+from nborch.cache.fingerprints.plain import ATOMS, are_atoms, flat_digest, plain_first
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
 
 __all__ = ["ATOM_BYTES", "ENCODERS", "IMMUTABLE", "encode_set", "text"]
 

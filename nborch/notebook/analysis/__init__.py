@@ -6,10 +6,10 @@ import re
 import warnings
 from dataclasses import dataclass, field
 
-from nborch.notebook.cell_walk import CellWalk, parse
-from nborch.notebook.liveness import BOUND, GONE, OLD, NoteKind
-from nborch.notebook.prelude import plan
-from nborch.notebook.statements import future_annotations
+from nborch.notebook.analysis.cell_walk import CellWalk, parse
+from nborch.notebook.analysis.liveness import BOUND, GONE, OLD, NoteKind
+from nborch.notebook.analysis.prelude import plan
+from nborch.notebook.analysis.statements import future_annotations
 
 __all__ = ["CellAnalysis", "analyse"]
 

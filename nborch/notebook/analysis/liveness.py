@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from nborch.notebook.scopes import ClassName
+from nborch.notebook.analysis.scopes import ClassName
 
 __all__ = ["BOUND", "GONE", "OLD", "Body", "Flow", "Name", "Note", "NoteKind", "join"]
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from nborch.notebook.idioms import (
+from nborch.notebook.analysis.idioms import (
     MUTATES_FIRST,
     MUTATORS,
     PROVABLE_IF_LITERAL,
     TEXT_READERS,
 )
-from nborch.notebook.liveness import OLD, NoteKind
-from nborch.notebook.scopes import ScopeKind
-from nborch.notebook.shell_calls import shell_method
-from nborch.notebook.walk import Walk
+from nborch.notebook.analysis.liveness import OLD, NoteKind
+from nborch.notebook.analysis.scopes import ScopeKind
+from nborch.notebook.analysis.shell_calls import shell_method
+from nborch.notebook.analysis.walk import Walk
 
 __all__ = ["LONGEST_LITERAL", "ExpressionWalk", "truth"]
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from nborch.notebook.liveness import (
+from nborch.notebook.analysis.liveness import (
     BOUND,
     GONE,
     OLD,
@@ -14,7 +14,7 @@ from nborch.notebook.liveness import (
     Note,
     NoteKind,
 )
-from nborch.notebook.scopes import (
+from nborch.notebook.analysis.scopes import (
     ClassName,
     Scope,
     ScopeKind,

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from nborch.notebook.expressions import ExpressionWalk, parameters, truth
-from nborch.notebook.idioms import PASSING
-from nborch.notebook.liveness import Flow, NoteKind, join
-from nborch.notebook.scopes import Scope, ScopeKind
-from nborch.notebook.walk import Jumps
+from nborch.notebook.analysis.expressions import ExpressionWalk, parameters, truth
+from nborch.notebook.analysis.idioms import PASSING
+from nborch.notebook.analysis.liveness import Flow, NoteKind, join
+from nborch.notebook.analysis.scopes import Scope, ScopeKind
+from nborch.notebook.analysis.walk import Jumps
 
 __all__ = ["StatementWalk", "future_annotations"]
 

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from nborch.cache.fingerprint_plain import are_atoms, flat_digest
-from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
+from nborch.cache.fingerprints.plain import are_atoms, flat_digest
+from nborch.cache.fingerprints.values import text
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
 
 __all__ = ["encoder_of_numpy", "overlaps", "span", "update", "write_array"]
 

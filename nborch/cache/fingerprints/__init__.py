@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nborch.cache import fingerprint_code, fingerprint_values
-from nborch.cache.fingerprint_arrays import encoder_of_numpy, overlaps, span
-from nborch.cache.fingerprint_arrow import encoder_of_arrow
-from nborch.cache.fingerprint_frames import encoder_of_pandas, encoder_of_polars
-from nborch.cache.fingerprint_objects import encoder_of_objects
-from nborch.cache.fingerprint_walk import Encoder, Encoders, Entangled, Walk
+from nborch.cache.fingerprints import code as of_code
+from nborch.cache.fingerprints import values as of_values
+from nborch.cache.fingerprints.arrays import encoder_of_numpy, overlaps, span
+from nborch.cache.fingerprints.arrow import encoder_of_arrow
+from nborch.cache.fingerprints.frames import encoder_of_pandas, encoder_of_polars
+from nborch.cache.fingerprints.objects import encoder_of_objects
+from nborch.cache.fingerprints.walk import Encoder, Encoders, Entangled, Walk
 from nborch.exceptions import Unfingerprintable
 
 __all__ = ["Fingerprints", "fingerprint", "fingerprints"]
 
 _BY_TYPE: dict[type, Encoder] = {
-    **fingerprint_values.ENCODERS,
-    **fingerprint_code.ENCODERS,
+    **of_values.ENCODERS,
+    **of_code.ENCODERS,
 }
 #: Each looks only at libraries that are loaded.
 _BY_LIBRARY = (encoder_of_numpy, encoder_of_pandas, encoder_of_polars, encoder_of_arrow)
@@ -98,7 +99,7 @@ def _encoder_of(kind: type) -> Encoder:
     if known is not None:
         return known
     if issubclass(kind, type):
-        return fingerprint_code.encode_class
+        return of_code.encode_class
     for find in _BY_LIBRARY:
         encoder = find(kind)
         if encoder is not None:
@@ -111,4 +112,4 @@ def _finish(walk: Walk) -> None:
         walk.write(overlaps(walk))
 
 
-_ENCODERS = Encoders(_encoder_of, fingerprint_code.encode_body, _finish)
+_ENCODERS = Encoders(_encoder_of, of_code.encode_body, _finish)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from gc import get_referents
 from itertools import compress
 
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk
 
 __all__ = ["ATOMS", "are_atoms", "flat_digest", "plain_first", "survey"]
 

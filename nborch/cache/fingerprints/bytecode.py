@@ -13,8 +13,8 @@ from types import CodeType
 from typing import Generic, NamedTuple, TypeVar, cast
 from weakref import ref
 
-from nborch.cache.fingerprint_values import ATOM_BYTES, text
-from nborch.cache.fingerprint_walk import Sink, pack
+from nborch.cache.fingerprints.values import ATOM_BYTES, text
+from nborch.cache.fingerprints.walk import Sink, pack
 
 __all__ = ["Import", "Name", "References", "references", "shape"]
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, cast
 
-from nborch.cache.fingerprint_values import ATOM_BYTES, IMMUTABLE, encode_set, text
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
+from nborch.cache.fingerprints.values import ATOM_BYTES, IMMUTABLE, encode_set, text
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
 from nborch.cache.origins import is_local, library_version
 from nborch.exceptions import Unfingerprintable
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from nborch.cache.fingerprint_arrays import write_array, write_objects
-from nborch.cache.fingerprint_arrow import write_arrow
-from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Steps, Walk, pack
+from nborch.cache.fingerprints.arrays import write_array, write_objects
+from nborch.cache.fingerprints.arrow import write_arrow
+from nborch.cache.fingerprints.values import text
+from nborch.cache.fingerprints.walk import Steps, Walk, pack
 
 __all__ = ["write_column"]
 

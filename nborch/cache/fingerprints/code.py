@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from enum import EnumMeta
 from typing import Any, cast
 
-from nborch.cache.fingerprint_bytecode import Import, Name, references, shape
-from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk
+from nborch.cache.fingerprints.bytecode import Import, Name, references, shape
+from nborch.cache.fingerprints.values import text
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk
 from nborch.cache.origins import is_local, library_version
 from nborch.cache.sources import source_digest
 from nborch.exceptions import Unfingerprintable

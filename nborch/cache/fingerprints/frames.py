@@ -4,11 +4,11 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from nborch.cache.fingerprint_arrays import update, write_objects
-from nborch.cache.fingerprint_arrow import write_arrow
-from nborch.cache.fingerprint_columns import write_column
-from nborch.cache.fingerprint_values import text
-from nborch.cache.fingerprint_walk import Encoder, Steps, Walk, pack
+from nborch.cache.fingerprints.arrays import update, write_objects
+from nborch.cache.fingerprints.arrow import write_arrow
+from nborch.cache.fingerprints.columns import write_column
+from nborch.cache.fingerprints.values import text
+from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
 
 __all__ = ["encoder_of_pandas", "encoder_of_polars"]
 

@@ -10,10 +10,10 @@ import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from nborch.notebook.cell_walk import Step
-from nborch.notebook.idioms import DECLARING
-from nborch.notebook.scopes import bound_names
-from nborch.notebook.shell_calls import Magic, magic_kind, shell_method
+from nborch.notebook.analysis.cell_walk import Step
+from nborch.notebook.analysis.idioms import DECLARING
+from nborch.notebook.analysis.scopes import bound_names
+from nborch.notebook.analysis.shell_calls import Magic, magic_kind, shell_method
 
 __all__ = ["Prelude", "plan"]
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from nborch.notebook.liveness import NoteKind
-from nborch.notebook.scopes import ScopeKind
-from nborch.notebook.shell_calls import (
+from nborch.notebook.analysis.liveness import NoteKind
+from nborch.notebook.analysis.scopes import ScopeKind
+from nborch.notebook.analysis.shell_calls import (
     Magic,
     bound_by_magic,
     expanded_names,
     magic_kind,
     shell_method,
 )
-from nborch.notebook.statements import StatementWalk
+from nborch.notebook.analysis.statements import StatementWalk
 
 __all__ = ["CellWalk", "Step", "parse"]
 
