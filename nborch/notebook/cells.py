@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from nborch.notebook.bodies import CellBody, Source
 from nborch.notebook.imports import (
     imported_modules,
     module_fingerprints,
+    setting_changed,
     used_modules,
 )
 from nborch.notebook.namespace import (
@@ -199,7 +200,7 @@ class CellTask:
 
     def _find_key(self) -> None:
         """Set the key, or the reason why there is none."""
-        self.reason = self._obstacle()
+        self.reason = next(self._obstacles(), None)
         if self.reason is not None:
             return
         values = inputs_of(self.analysis, self.namespace)
@@ -231,22 +232,22 @@ class CellTask:
             options={"sharing": found.sharing},
         )
 
-    def _obstacle(self) -> str | None:
-        """Return why nothing can be known of the cell before it runs, if so."""
+    def _obstacles(self) -> Iterator[str]:
+        """Yield why nothing can be known of the cell before it runs."""
         analysis = self.analysis
-        for phrases in (analysis.dynamic, analysis.effects):
-            if phrases:
-                return phrases[0]
+        yield from analysis.dynamic
+        yield from analysis.effects
         for module in analysis.star_imports:
-            return f"imports * from {module}"
+            yield f"imports * from {module}"
         for name in sorted(analysis.history):
-            return f"reads {name!r}, which depends on what ran before"
-        for name in sorted(analysis.reaches_into):
-            if isinstance(self.namespace.get(name), ModuleType):
-                return f"changes the module {name!r}"
+            yield f"reads {name!r}, which depends on what ran before"
+        modules = {n for n, v in self.namespace.items() if isinstance(v, ModuleType)}
+        for name in sorted(analysis.reaches_into & modules):
+            yield f"changes the module {name!r}"
+        if called := setting_changed(self._code, modules | analysis.prelude_names):
+            yield f"calls {called}(), which changes settings of a library"
         for name in analysis.unrestorable:
-            return f"defines {name!r}, which has to be executed"
-        return None
+            yield f"defines {name!r}, which has to be executed"
 
     def _variables(self) -> dict[str, str]:
         """Return the environment variables that the cell asks for by name."""

@@ -3,14 +3,19 @@
 import ast
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
 from nborch.cache.code import is_local, library_version
 from nborch.cache.fingerprints import fingerprint
 
-__all__ = ["imported_modules", "module_fingerprints", "used_modules"]
+__all__ = [
+    "imported_modules",
+    "module_fingerprints",
+    "setting_changed",
+    "used_modules",
+]
 
 
 def imported_modules(source: str) -> list[str]:
@@ -71,6 +76,39 @@ def _parsed(source: str) -> ast.AST:
 
 def _is_name(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+#: Functions of libraries that change settings for all that follows.
+_SETTERS = frozenset(
+    [
+        *["basicConfig", "filterwarnings", "rc", "rcdefaults", "reset_option"],
+        *["set_config", "set_context", "set_default_device", "set_default_dtype"],
+        *["set_option", "set_palette", "set_printoptions", "set_style", "set_theme"],
+        *["setlocale", "setrecursionlimit", "seterr", "simplefilter", "use"],
+    ]
+)
+
+
+def setting_changed(source: str, modules: Container[str]) -> str | None:
+    """Return the function of a library that a cell calls to change its settings.
+
+    >>> setting_changed("pd.set_option('display.precision', 2)", {"pd"})
+    'set_option'
+
+    Parameters
+    ----------
+    modules
+        The names of modules at hand.
+    """
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner: ast.AST = node.func
+            while isinstance(owner, ast.Attribute):
+                owner = owner.value
+            is_library = isinstance(owner, ast.Name) and owner.id in modules
+            if is_library and node.func.attr in _SETTERS:
+                return node.func.attr
+    return None
 
 
 def module_fingerprints(names: Iterable[str]) -> dict[str, str]:

@@ -377,6 +377,8 @@ UNCACHED = {
     "a generator made": ("", "rows = (i for i in range(3))", ["rows", "generator"]),
     "a lock made": ("import threading", "lock = threading.Lock()", ["lock"]),
     "a shell command": ("", "!echo out", ["shell"]),
+    "a library's settings": ("import numpy as np", "np.set_printoptions(precision=3)", ["set_printoptions"]),
+    "settings of an import": ("", "import warnings\nwarnings.simplefilter('ignore')", ["simplefilter"]),
     "exec": ("", "exec('y = 1')", ["exec"]),
     "a global of a function": ("n = 1\ndef f():\n    global n\n    n += 1", "f()", ["'f'"]),
     "history": ("1 + 1", "y = _", ["'_'"]),
