@@ -104,14 +104,6 @@ class RunContext:
         parent = self.parent.run
         return parent.kind is RunKind.SESSION or parent.process != self.run.process
 
-    @property
-    def flow(self) -> "RunContext | None":
-        """The nearest flow run, itself included."""
-        context: RunContext | None = self
-        while context is not None and context.run.kind is RunKind.TASK:
-            context = context.parent
-        return context
-
 
 # Two children of one process would otherwise give their runs the same ids.
 os.register_at_fork(after_in_child=reseed)
