@@ -1,34 +1,49 @@
 """The driver for async functions: performs a lifecycle, waiting in the event loop."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from nborch.futures import Future, ended
 from nborch.lifecycle import Raised, Returned, Steps
 from nborch.performing import Performer, act, raised
 from nborch.states import State
 
-__all__ = ["drive"]
+__all__ = ["Awaiting", "drive"]
+
+
+class Awaiting:
+    """Wait in the event loop."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
+        self.function = function
+
+    async def call(self) -> Returned | Raised:
+        """Await what the user's function returns."""
+        start = time.perf_counter()
+        try:
+            value = await self.function()
+        except BaseException as error:  # noqa: BLE001  # the lifecycle decides
+            return raised(error)
+        return Returned(value, time.perf_counter() - start)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds."""
+        # Costs 25 ms, which a program without async code need not pay.
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    async def until(self, futures: Sequence[Future[Any]]) -> None:
+        """Wait until all of the futures have ended."""
+        for future in futures:
+            await ended(future)
 
 
 async def drive(
     steps: Steps, performer: Performer, function: Callable[[], Awaitable[Any]]
 ) -> State:
-    """Perform the steps of a run that awaits `function`; return its final state."""
-
-    async def call() -> Returned | Raised:
-        start = time.perf_counter()
-        try:
-            value = await function()
-        except BaseException as error:  # noqa: BLE001  # the lifecycle decides
-            return raised(error)
-        return Returned(value, time.perf_counter() - start)
-
-    return await act(steps, performer, call, _sleep)
-
-
-async def _sleep(seconds: float) -> None:
-    # Costs 25 ms, which a program without async code need not pay.
-    import asyncio
-
-    await asyncio.sleep(seconds)
+    """Perform the steps of a run that awaits `function`; return its last state."""
+    return await act(steps, performer, Awaiting(function))

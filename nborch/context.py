@@ -1,19 +1,28 @@
 """The current run, for the code that runs within it."""
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from nborch.events import Event
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id, reseed
-from nborch.specs import Spec
+from nborch.specs import Spec, checked_tags
 from nborch.states import State
 
-__all__ = ["RunContext", "current_run", "enclosing_run", "set_ambient"]
+__all__ = [
+    "RunContext",
+    "current_run",
+    "current_tags",
+    "enclosing_run",
+    "set_ambient",
+    "tags",
+]
 
 
 @dataclass(slots=True)
@@ -26,10 +35,21 @@ class RunContext:
         The task or flow, as hooks and key functions see it.
     parent
         The run within which it was made.
+    parameters
+        The values that it was called with, by name.
+    log_prints
+        Whether what it prints goes to its log.
     held
         The cache keys that this run and those above it are computing.
     sink
         Where the run's own events go, if not to the recorder of its home.
+    logger
+        Its logger, once it has written a line; see `nborch.logs`.
+    submissions
+        The task runs that were submitted within it, once there is one; see
+        `nborch.submitting`. A flow run does not end before they do.
+    lineage
+        Where values came from that its task runs returned; see `nborch.lineage`.
     """
 
     run: Run
@@ -39,8 +59,13 @@ class RunContext:
     parent: "RunContext | None" = None
     state: State | None = None
     attempt: int = 0
-    held: frozenset[str] = field(default_factory=frozenset)
+    parameters: Mapping[str, Any] | None = None
+    log_prints: bool = False
+    held: frozenset[str] = frozenset()
     sink: Callable[[Event], object] | None = None
+    logger: Any = None
+    submissions: Any = None
+    lineage: Any = None
 
     def record(self, event: Event) -> None:
         """Take a fact about the run."""
@@ -56,6 +81,7 @@ class RunContext:
         name: str,
         owner: object = None,
         details: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Self:
         """Return the context of a new run of `spec`, called `name`.
 
@@ -63,20 +89,27 @@ class RunContext:
         ----------
         details
             Further facts of the run, as JSON values.
+        parameters
+            The values that it is called with.
         """
-        now = datetime.now(UTC)
+        now = time.time()
         run = Run(
-            id=new_id(now.timestamp()),
-            kind=spec.kind,
-            of=spec.name,
-            name=name,
-            created=now,
-            process=home.process,
-            parent_id=parent.run.id if parent else None,
-            details=details or {},
+            new_id(now),
+            spec.kind,
+            spec.name,
+            name,
+            datetime.fromtimestamp(now, UTC),
+            home.process,
+            parent.run.id if parent else None,
+            details or {},
         )
-        held = parent.held if parent else frozenset()
-        return cls(run, spec, home, owner, parent, held=held)
+        context = cls(run, spec, home, owner, parent, None, 0, parameters)
+        if parent is not None:
+            context.held = parent.held
+            context.log_prints = parent.log_prints
+        if spec.log_prints is not None:
+            context.log_prints = spec.log_prints
+        return context
 
     @property
     def task(self) -> Any:
@@ -89,12 +122,17 @@ class RunContext:
         return self.run
 
     @property
-    def is_subflow(self) -> bool:
-        """Tell whether a flow run encloses this run."""
-        context = self.parent
+    def flow_run(self) -> "RunContext | None":
+        """The flow run that this run is, or is within, if any."""
+        context: RunContext | None = self
         while context is not None and context.run.kind is not RunKind.FLOW:
             context = context.parent
-        return context is not None
+        return context
+
+    @property
+    def is_subflow(self) -> bool:
+        """Tell whether a flow run encloses this run."""
+        return self.parent is not None and self.parent.flow_run is not None
 
     @property
     def is_outermost(self) -> bool:
@@ -110,6 +148,27 @@ os.register_at_fork(after_in_child=reseed)
 
 #: The run that is going on here, if any.
 current_run: ContextVar[RunContext | None] = ContextVar("nborch_run", default=None)
+
+#: The tags that every run made here gets.
+current_tags: ContextVar[frozenset[str]] = ContextVar(
+    "nborch_tags", default=frozenset()
+)
+
+
+@contextmanager
+def tags(*new_tags: str) -> Iterator[frozenset[str]]:
+    """Give the tags to every run that is made in the block.
+
+    >>> with tags("nightly"), tags("eu") as both:
+    ...     sorted(both)
+    ['eu', 'nightly']
+    """
+    both = current_tags.get() | checked_tags("tags()", new_tags)
+    token = current_tags.set(both)
+    try:
+        yield both
+    finally:
+        current_tags.reset(token)
 
 
 _ambient: Callable[[], RunContext | None] = lambda: None  # noqa: E731  # replaceable

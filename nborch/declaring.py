@@ -2,31 +2,36 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from string import Formatter
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
-from nborch import awaiting, blocking
-from nborch.context import RunContext, enclosing_run
+from nborch import awaiting, blocking, generating
+from nborch.annotations import NotSet
+from nborch.calling import Call
+from nborch.context import RunContext
 from nborch.exceptions import InvalidDeclaration
-from nborch.home import current_home
-from nborch.lifecycle import lifecycle
-from nborch.parameters import bind, plain_names, shown, signature_of
-from nborch.performing import Performer
+from nborch.parameters import plain_names, signature_of
 from nborch.results import Recall
 from nborch.runs import RunKind
+from nborch.sketching import current_sketch
 from nborch.specs import (
     Delays,
     Hook,
+    RunNaming,
     Spec,
     checked_delays,
     checked_name,
+    checked_naming,
     checked_retries,
     checked_tags,
+    checked_timeout,
 )
 from nborch.states import State
 
-__all__ = ["Declared", "called", "checked_hooks", "declared_spec"]
+__all__ = ["Declared", "callable_name", "checked_hooks", "common_spec", "kept"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,39 +39,63 @@ H = TypeVar("H", bound=Hook)
 
 
 class Declared(Generic[P, R]):
-    """A function whose calls are runs."""
+    """A function whose calls are runs.
 
-    def __init__(self, fn: Callable[P, R], spec: Spec) -> None:
+    Attributes
+    ----------
+    fn
+        The function itself; calling it makes no run.
+    isasync, isgenerator
+        Whether it is an async function, or a generator function of either kind.
+    ismethod, isclassmethod, isstaticmethod
+        Whether it is called on an instance or a class.
+    """
+
+    def __init__(
+        self, fn: Callable[P, R], spec: Spec, options: Mapping[str, Any]
+    ) -> None:
+        self.isclassmethod = isinstance(fn, classmethod)
+        self.isstaticmethod = isinstance(fn, staticmethod)
+        plain: Callable[..., Any] = getattr(fn, "__func__", fn)
         # NB. First: the function's own attributes must not replace ours.
-        update_wrapper(cast("Any", self), fn)
-        self.fn = fn
+        update_wrapper(cast("Any", self), plain)
+        self.fn = plain
         self.spec = spec
-        self._owner = f"{spec.kind.value.title()} {spec.name!r}"
-        self._signature = signature_of(fn, self._owner)
-        self._plain_names = plain_names(self._signature)
-        self.isasync = inspect.iscoroutinefunction(fn)
+        self.owner = f"{spec.kind.value.title()} {spec.name!r}"
+        self.signature = signature_of(plain, self.owner)
+        self.plain_names = plain_names(self.signature)
+        self.isasync = inspect.iscoroutinefunction(plain)
+        self.yields_async = inspect.isasyncgenfunction(plain)
+        self.isgenerator = self.yields_async or inspect.isgeneratorfunction(plain)
+        self.bound: tuple[Any, ...] = ()
+        self._options = dict(options)
+        _check_template(self.owner, spec.run_name, self.signature)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Make a run and return its value; ``return_state=True`` returns its state.
+        """Make a run and return its value.
+
+        With ``return_state=True`` the run's state is returned and nothing is raised;
+        with ``wait_for=[future, ...]`` the run begins when those have ended.
 
         Raises
         ------
         ParameterBindError
             The arguments do not fit.
+        UpstreamTaskError
+            A run did not complete whose result is an argument.
         """
-        return_state = bool(kwargs.pop("return_state", False))
-        parameters = bind(self._signature, args, kwargs, self._owner, self._plain_names)
-        context = self._context(parameters)
-        performer = Performer(context, self._recall(context, parameters))
+        sketch = current_sketch.get()
+        if sketch is not None:
+            return cast("R", sketch.note(self, args, kwargs, kind="call"))
+        return_state = bool(kwargs and kwargs.pop("return_state", False))
+        wait_for: Any = kwargs.pop("wait_for", None) if kwargs else None
+        call = Call(self, args, kwargs, wait_for)
         if self.isasync:
-            running = self._run_async(performer, args, kwargs, return_state)
-            return cast("R", running)
-
-        def call() -> Any:
-            return self.fn(*args, **kwargs)
-
-        state = blocking.drive(lifecycle(self.spec), performer, call)
-        error = _ending(context, state, return_state=return_state)
+            return cast("R", self._run_async(call, return_state))
+        if self.isgenerator:
+            return cast("R", self._run_generator(call, return_state))
+        state = blocking.drive(call.steps(), call.performer, call.function())
+        error = _ending(call.context, state, return_state=return_state)
         if error is None:
             return cast("R", state if return_state else state.data)
         # NB. Raised here and nowhere deeper: each of our frames is two more lines in
@@ -75,28 +104,96 @@ class Declared(Generic[P, R]):
             raise error
         finally:
             # The traceback holds this frame: without these it would hold itself.
-            del error, state, context, performer
+            call.forget()
+            del error, state
 
     async def _run_async(
         self,
-        performer: Performer,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        call: Call,
         return_state: bool,  # noqa: FBT001  # internal
     ) -> Any:
         """Do for an async function what `__call__` does for a plain one."""
-
-        def call() -> Any:
-            return self.fn(*args, **kwargs)
-
-        state = await awaiting.drive(lifecycle(self.spec), performer, call)
-        error = _ending(performer.context, state, return_state=return_state)
+        state = await awaiting.drive(call.steps(), call.performer, call.function())
+        error = _ending(call.context, state, return_state=return_state)
         if error is None:
             return state if return_state else state.data
         try:
             raise error
         finally:
-            del error, state, performer
+            call.forget()
+            del error, state
+
+    def _run_generator(self, call: Call, return_state: bool) -> Any:  # noqa: FBT001
+        """Return what hands out the items, or the state once they are all made."""
+        if self.yields_async:
+            items = self._yield_async(call)
+            return _state_in_the_end(items, call) if return_state else items
+        if not return_state:
+            return self._yield(call)
+        for _ in self._yield(call, raises=False):
+            pass
+        return call.context.state
+
+    def _yield(self, call: Call, *, raises: bool = True) -> Any:
+        limit = call.limit()
+        driver = generating.generate(call.steps(), call.performer, call.body, limit)
+        state = yield from driver
+        error = _ending(call.context, state, return_state=not raises)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                call.forget()
+                del error, state
+        data = state.data
+        return data.value if isinstance(data, generating.Yielded) else data
+
+    async def _yield_async(self, call: Call, *, raises: bool = True) -> Any:
+        limit = call.limit()
+        driver = generating.generate_async(
+            call.steps(), call.performer, call.body, limit
+        )
+        # What it yields last is its state; one step behind, that is never handed on.
+        waiting: Any = _NOTHING
+        sent: Any = None
+        while True:
+            try:
+                item = await driver.asend(sent)
+            except StopAsyncIteration:
+                break
+            if waiting is not _NOTHING:
+                sent = yield waiting
+            waiting, sent = item, None
+        error = _ending(call.context, waiting, return_state=not raises)
+        if error is not None:
+            raise error
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Return it as it is called on an instance or, a classmethod, on a class."""
+        if self.isstaticmethod:
+            return self
+        to = owner if self.isclassmethod else instance
+        if to is None:
+            return self
+        bound = copy(self)
+        bound.bound = (to,)
+        bound.fn = self.fn.__get__(to)
+        parameters = list(self.signature.parameters.values())[1:]
+        bound.signature = self.signature.replace(parameters=parameters)
+        bound.plain_names = plain_names(bound.signature)
+        return bound
+
+    def _declared_fn(self) -> Any:
+        """Return the function as the decorator got it."""
+        plain = getattr(self.fn, "__func__", self.fn) if self.bound else self.fn
+        if self.isclassmethod:
+            return classmethod(plain)
+        return staticmethod(plain) if self.isstaticmethod else plain
+
+    @property
+    def ismethod(self) -> bool:
+        """Whether it is bound to an instance or a class."""
+        return bool(self.bound)
 
     @property
     def name(self) -> str:
@@ -109,9 +206,40 @@ class Declared(Generic[P, R]):
         return self.spec.tags
 
     @property
+    def version(self) -> str | None:
+        """The version that was declared."""
+        return self.spec.version
+
+    @property
     def retries(self) -> int:
         """How often a failed attempt is followed by another."""
         return self.spec.retries
+
+    @property
+    def retry_delay_seconds(self) -> float | list[float]:
+        """Seconds before each retry: a number, or a list whose last one repeats."""
+        delays = self.spec.retry_delays
+        return delays[0] if len(delays) == 1 else list(delays)
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """Seconds that an attempt may take."""
+        return self.spec.timeout
+
+    @property
+    def log_prints(self) -> bool | None:
+        """Whether prints go to the run's log; None means as the run around it."""
+        return self.spec.log_prints
+
+    @property
+    def persist_result(self) -> bool | None:
+        """Whether results are kept, as it was declared."""
+        return self.spec.persists
+
+    @property
+    def result_serializer(self) -> Any:
+        """What writes and reads the kept results, if something was declared."""
+        return self._options.get("result_serializer")
 
     @property
     def description(self) -> str | None:
@@ -131,34 +259,50 @@ class Declared(Generic[P, R]):
         return self._add_hook("on_running", hook)
 
     def _add_hook(self, option: str, hook: H) -> H:
-        (checked,) = checked_hooks(self._owner, {option: [hook]})[option]
+        (checked,) = checked_hooks(self.owner, {option: [hook]})[option]
         hooks = dict(self.spec.hooks)
         hooks[option] = (*hooks.get(option, ()), checked)
         self.spec = replace(self.spec, hooks=hooks)
+        self._options[option] = list(hooks[option])
         return hook
 
-    def _context(self, parameters: Mapping[str, Any]) -> RunContext:
-        """Return the context of a new run within the current one."""
-        parent = enclosing_run()
-        home = parent.home if parent else current_home()
-        name, label = self._names()
-        details: dict[str, Any] = {"parameters": shown(parameters)}
-        if self.spec.tags:
-            details["tags"] = sorted(self.spec.tags)
-        if label != name:
-            details["label"] = label
-        return RunContext.begin(
-            self.spec, home, parent, name=name, owner=self, details=details
-        )
+    # What a call asks for.
 
-    def _names(self) -> tuple[str, str]:
+    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
         raise NotImplementedError
 
-    def _recall(self, context: RunContext, parameters: dict[str, Any]) -> Recall | None:
-        """Return how earlier results of this call are found, if at all."""
+    def spec_within(self, parent: RunContext | None) -> Spec:
+        """Return the spec of a run within `parent`."""
+        del parent
+        return self.spec
+
+    def recall(self, context: RunContext, parameters: dict[str, Any]) -> Recall | None:
+        """Return how earlier results of a call are found, if at all."""
         del context, parameters
         return None
+
+    def body(self, call: Call) -> Any:
+        """Return what the function returns, or the awaitable of it."""
+        return self.fn(*call.args, **call.kwargs)
+
+    def _told_name(self, parameters: Mapping[str, Any]) -> str | None:
+        """Return the name that the declaration gives a run, if it does."""
+        naming = self.spec.run_name
+        if naming is None:
+            return None
+        if isinstance(naming, str):
+            return naming.format(**parameters)
+        known = inspect.signature(naming).parameters
+        name: object = (
+            naming(parameters=dict(parameters)) if "parameters" in known else naming()
+        )
+        if isinstance(name, str):
+            return name
+        raise InvalidDeclaration(
+            f"{self.owner}: the function that names its runs returned {name!r}. "
+            "It must return a text."
+        )
 
     def __nborch_fingerprint__(self) -> object:
         """Return what a cell that calls it depends on: the function, not its runs."""
@@ -166,6 +310,19 @@ class Declared(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+_NOTHING = object()
+
+
+async def _state_in_the_end(items: Any, call: Call) -> State | None:
+    try:
+        async for _ in items:
+            pass
+    except Exception:
+        if call.context.state is None or not call.context.state.is_final():
+            raise
+    return call.context.state
 
 
 def _ending(
@@ -184,7 +341,36 @@ def _ending(
     return state.exception()
 
 
-def called(fn: Callable[..., Any]) -> str:
+def kept(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a declaration with those changed that were given.
+
+    None stands for "as it was", and so does `NotSet`, where None means something.
+    """
+    new = {
+        name: value
+        for name, value in changes.items()
+        if value is not NotSet and not (value is None and name in _NONE_KEEPS)
+    }
+    if "cache_key_fn" in new:
+        new.setdefault("cache_policy", None)
+    elif "cache_policy" in new:
+        new["cache_key_fn"] = None
+    return {**options, **new}
+
+
+#: Options of which None cannot be meant.
+_NONE_KEEPS = frozenset(
+    {
+        "name", "description", "tags", "version", "cache_key_fn", "cache_expiration",
+        "timeout_seconds", "on_completion", "on_failure", "on_running", "on_crashed",
+        "on_cancellation", "on_rollback", "on_commit", "retry_condition_fn",
+        "viz_return_value", "task_runner", "validate_parameters", "isolate",
+        "flow_run_name", "cache_result_in_memory",
+    }
+)  # fmt: skip
+
+
+def callable_name(fn: Callable[..., Any]) -> str:
     """Return the name of a function, or of the class of what can be called.
 
     Raises
@@ -192,12 +378,14 @@ def called(fn: Callable[..., Any]) -> str:
     InvalidDeclaration
         It cannot be called.
     """
+    if isinstance(fn, classmethod | staticmethod):
+        return str(fn.__func__.__name__)
     if not callable(fn):
         raise InvalidDeclaration("'fn' must be callable")
     return str(getattr(fn, "__name__", type(fn).__name__))
 
 
-def declared_spec(  # noqa: PLR0913  # the options of a decorator
+def common_spec(  # noqa: PLR0913  # the options of a decorator
     kind: RunKind,
     fn: Callable[..., Any],
     default: str,
@@ -206,8 +394,11 @@ def declared_spec(  # noqa: PLR0913  # the options of a decorator
     description: str | None,
     tags: Iterable[str] | None,
     version: str | None,
-    retries: int,
+    run_name: RunNaming | None,
+    retries: int | None,
     retry_delay_seconds: Delays | None,
+    timeout_seconds: float | None,
+    log_prints: bool | None,
     **hooks: Sequence[Hook] | None,
 ) -> Spec:
     """Return what tasks and flows have in common of a declaration, checked.
@@ -226,10 +417,31 @@ def declared_spec(  # noqa: PLR0913  # the options of a decorator
         description=description or inspect.getdoc(fn),
         version=version,
         tags=checked_tags(owner, tags),
+        run_name=checked_naming(owner, f"{kind.value}_run_name", run_name),
         retries=retries,
         retry_delays=checked_delays(owner, retry_delay_seconds, retries),
+        timeout=checked_timeout(owner, timeout_seconds),
+        log_prints=log_prints,
         hooks=checked_hooks(owner, hooks),
     )
+
+
+def _check_template(
+    owner: str, naming: RunNaming | None, signature: inspect.Signature
+) -> None:
+    """Raise if a template for run names asks for what no call could give."""
+    if not isinstance(naming, str):
+        return
+    known = signature.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
+    for _, field, _, _ in Formatter().parse(naming):
+        name = field and field.partition(".")[0].partition("[")[0]
+        if field is not None and name not in known:
+            raise InvalidDeclaration(
+                f"{owner}: the run name {naming!r} asks for {name!r}, which is no "
+                f"parameter. Its parameters are: {', '.join(known) or 'none'}."
+            )
 
 
 def checked_hooks(

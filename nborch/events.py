@@ -8,7 +8,14 @@ from typing import Any, Self
 from nborch.runs import Run
 from nborch.states import State
 
-__all__ = ["Event", "EventKind", "log_written", "run_created", "state_entered"]
+__all__ = [
+    "Event",
+    "EventKind",
+    "log_written",
+    "noted",
+    "run_created",
+    "state_entered",
+]
 
 
 class EventKind(StrEnum):
@@ -20,7 +27,8 @@ class EventKind(StrEnum):
     STATE = "state"
     #: A run wrote a line. The data is its level, logger and message.
     LOG = "log"
-    #: Something became known of a run. The data joins its details.
+    #: Something became known of a run. The data joins its details; a "name" in it is
+    #: the run's name from then on.
     NOTED = "noted"
 
 
@@ -73,6 +81,11 @@ def state_entered(run_id: str, state: State, attempt: int) -> Event:
     """Return the fact that a run entered `state`, which has its timestamp."""
     data = state.to_json()
     return Event(run_id, EventKind.STATE, data["timestamp"], attempt, data)
+
+
+def noted(run_id: str, at: float, facts: Mapping[str, Any]) -> Event:
+    """Return the fact that something became known of a run."""
+    return Event(run_id, EventKind.NOTED, at, 0, facts)
 
 
 def log_written(run_id: str, at: float, level: str, logger: str, message: str) -> Event:

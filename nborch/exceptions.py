@@ -6,6 +6,7 @@
     ├── InvalidDeclaration (TypeError)      a decorator, magic or setting is wrong
     │   └── ReservedArgumentError           a parameter has a name that nborch needs
     ├── ParameterBindError (TypeError)      a call does not fit its signature
+    ├── ParameterTypeError (TypeError)      a flow's parameter is not as annotated
     ├── NotFound (LookupError)              a run, notebook or kernel does not exist
     ├── InvalidNotebook (ValueError)        a file is no notebook that can run
     ├── UnknownParameter (TypeError)        a notebook declares no such parameter
@@ -14,13 +15,24 @@
     ├── FailedRun (RuntimeError)            a run failed with no exception at hand
     ├── CrashedRun (RuntimeError)           a run's process died
     ├── CancelledRun (RuntimeError)         a run was cancelled
+    ├── RunTimedOut (TimeoutError)          a run took longer than it was given
+    ├── UpstreamTaskError (RuntimeError)    a run failed that another one needs
+    ├── MappingError (ValueError)           arguments cannot be mapped over
+    │   ├── MappingLengthMismatch           they are of different lengths
+    │   └── MappingMissingIterable          none of them is iterable
     ├── CellFailed (RuntimeError)           a cell of a notebook flow raised
     ├── Unfingerprintable (TypeError)       a value has no content to compare
+    ├── Unsendable (TypeError)              a value cannot go to another process
     ├── StoreError (RuntimeError)           the run store cannot be used
+    ├── ConcurrencySlotAcquisitionError (RuntimeError)       slots cannot be had
+    │   └── AcquireConcurrencySlotTimeoutError (TimeoutError)  none came free in time
+    ├── FlowVisualizationError (RuntimeError)  a flow cannot be visualized
+    │   └── VisualizationUnsupportedError (TypeError)  it needs a task's result
     └── MissingContextError (RuntimeError)  something needs a current run
 
     NborchWarning (UserWarning)
-    └── CacheWarning                        a result was not kept or not reused
+    ├── CacheWarning                        a result was not kept or not reused
+    └── LimitWarning                        a concurrency limit did not limit
 
 Each error also is the builtin that a newcomer would catch.
 """
@@ -29,24 +41,36 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "AcquireConcurrencySlotTimeoutError",
     "CacheWarning",
     "CancelledRun",
     "CellFailed",
+    "ConcurrencySlotAcquisitionError",
     "CrashedRun",
     "FailedRun",
+    "FlowVisualizationError",
     "InvalidDeclaration",
     "InvalidNotebook",
     "InvalidTransition",
+    "LimitWarning",
+    "MappingError",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
     "MissingContextError",
     "NborchError",
     "NborchWarning",
     "NotFound",
     "ParameterBindError",
+    "ParameterTypeError",
     "ReservedArgumentError",
+    "RunTimedOut",
     "StoreError",
     "Unfingerprintable",
     "UnfinishedRun",
     "UnknownParameter",
+    "Unsendable",
+    "UpstreamTaskError",
+    "VisualizationUnsupportedError",
     "did_you_mean",
 ]
 
@@ -65,6 +89,10 @@ class ReservedArgumentError(InvalidDeclaration):
 
 class ParameterBindError(NborchError, TypeError):
     """The arguments of a call do not fit the function's signature."""
+
+
+class ParameterTypeError(NborchError, TypeError, ValueError):
+    """A flow's parameter is not what its annotation asks for."""
 
 
 class NotFound(NborchError, LookupError):
@@ -99,6 +127,26 @@ class CancelledRun(NborchError, RuntimeError):
     """A run was cancelled."""
 
 
+class RunTimedOut(NborchError, TimeoutError):
+    """An attempt of a run took longer than its ``timeout_seconds``."""
+
+
+class UpstreamTaskError(NborchError, RuntimeError):
+    """A run needs the result of another one, which did not complete."""
+
+
+class MappingError(NborchError, ValueError):
+    """The arguments of ``task.map(...)`` cannot be mapped over."""
+
+
+class MappingLengthMismatch(MappingError):
+    """The iterables given to ``task.map(...)`` are of different lengths."""
+
+
+class MappingMissingIterable(MappingError):
+    """``task.map(...)`` was given nothing to map over."""
+
+
 class CellFailed(NborchError, RuntimeError):
     """A cell of a notebook flow raised, timed out or lost its kernel."""
 
@@ -124,8 +172,28 @@ class Unfingerprintable(NborchError, TypeError):
         return f"{self.reason}{where}"
 
 
+class Unsendable(NborchError, TypeError):
+    """A function, an argument or a result cannot go from one process to another."""
+
+
 class StoreError(NborchError, RuntimeError):
     """The run store cannot be opened, read or written."""
+
+
+class ConcurrencySlotAcquisitionError(NborchError, RuntimeError):
+    """The slots of a concurrency limit cannot be had, or were lost while in use."""
+
+
+class AcquireConcurrencySlotTimeoutError(ConcurrencySlotAcquisitionError, TimeoutError):
+    """No slots of a concurrency limit came free in the time that was given."""
+
+
+class FlowVisualizationError(NborchError, RuntimeError):
+    """A flow cannot be visualized."""
+
+
+class VisualizationUnsupportedError(FlowVisualizationError, TypeError):
+    """A flow's code needs to know the result of a task that has not run."""
 
 
 class MissingContextError(NborchError, RuntimeError):
@@ -138,6 +206,10 @@ class NborchWarning(UserWarning):
 
 class CacheWarning(NborchWarning):
     """A result could not be kept or reused; the user's value is not affected."""
+
+
+class LimitWarning(NborchWarning):
+    """A concurrency limit did not limit what ran under its name."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -6,50 +6,62 @@ came of it, so that sync and async runs cannot differ.
 
 ::
 
-    Enter(Pending) ─ Lookup ─hit──────────────────────────────────► Enter(Cached)
+    Enter(Pending) ─ Gather ─an upstream run failed───────────────► Enter(NotReady)
+                       │ upstream completed
+                     Lookup ─hit──────────────────────────────────► Enter(Cached)
                        │ miss
                      Acquire ─hit (another process was first)─────► Enter(Cached)
                        │
-          ┌──► Enter(Running) ─ Call ─ returned ─ Keep ───────────► Enter(Completed)
-          │                      │ raised
-          └─ Sleep ─ Enter(AwaitingRetry) ◄─ retries left
-                                 │ none left
-                                 └────────────────────────────────► Enter(Failed)
+          ┌──► Occupy ─ Enter(Running) ─ Call ─ returned ─ Keep ──► Enter(Completed)
+          │                               │ raised
+          └─ Sleep ─ Enter(AwaitingRetry) ◄─ retries left (Consider)
+                                          │ none left
+                                          └───────────────────────► Enter(Failed)
+
+Gather, Occupy and Consider are only asked for where something depends on them.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nborch.exceptions import CancelledRun, CrashedRun, FailedRun
+from nborch.exceptions import CancelledRun, CrashedRun, FailedRun, RunTimedOut
 from nborch.specs import Spec
 from nborch.states import (
+    AwaitingConcurrencySlot,
     AwaitingRetry,
     Cached,
     Cancelled,
     Completed,
     Crashed,
     Failed,
+    NotReady,
     Pending,
     Retrying,
     Running,
     State,
     StateType,
     TimedOut,
+    is_state_iterable,
 )
 
 __all__ = [
     "Acquire",
     "Call",
     "Command",
+    "Consider",
     "Enter",
+    "Gather",
     "Hit",
     "Keep",
     "Lookup",
+    "Occupy",
     "Raised",
     "Returned",
     "Sleep",
+    "Steps",
     "lifecycle",
+    "state_of_error",
     "state_of_value",
 ]
 
@@ -60,6 +72,14 @@ class Enter:
 
     state: State
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Command: wait for what the call needs.
+
+    Answered with None, or with the error that says which upstream run failed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +96,30 @@ class Acquire:
 
 
 @dataclass(frozen=True, slots=True)
+class Occupy:
+    """Command: take the concurrency slots that the run's tags ask for.
+
+    Answered with whether they are held; with `wait`, they are.
+    """
+
+    wait: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Command: call the user's code. Answered with `Returned` or `Raised`."""
 
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consider:
+    """Command: ask whether a failed attempt is to be followed by another.
+
+    Answered with None if not, else with a random number from [0, 1) for the jitter.
+    """
+
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +137,7 @@ class Keep:
     seconds: float
 
 
-Command = Enter | Lookup | Acquire | Call | Sleep | Keep
+Command = Enter | Gather | Lookup | Acquire | Occupy | Call | Consider | Sleep | Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,55 +158,94 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Answer: the user's code returned a value after so many seconds."""
+    """Answer: the user's code returned a value after so many seconds.
+
+    Parameters
+    ----------
+    whole
+        Whether it is all that a later run could want of it. What a generator yielded
+        until somebody left off is not.
+    """
 
     value: Any
     seconds: float
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """Answer: the user's code raised."""
+    """Answer: the user's code raised.
+
+    Parameters
+    ----------
+    again
+        Whether another attempt could make up for it. It cannot once a generator has
+        handed out an item.
+    """
 
     error: BaseException
+    again: bool = True
 
 
 Steps = Generator[Command, Any, State]
 
+# Made once: they are entered by every run.
+_PENDING, _RUNNING, _RETRYING = Pending(), Running(), Retrying()
+_LOOKUP, _ACQUIRE, _GATHER = Lookup(), Acquire(), Gather()
+_ENTER_PENDING, _ENTER_RUNNING = Enter(_PENDING, 0), Enter(_RUNNING, 1)
+_FIRST_CALL = Call(1)
 
-def lifecycle(spec: Spec) -> Steps:
+
+def lifecycle(spec: Spec, *, gathers: bool = False, occupies: bool = False) -> Steps:
     """Yield what is to be done for a run of `spec`; return its final state.
 
     >>> from nborch.runs import RunKind
     >>> steps = lifecycle(Spec(kind=RunKind.TASK, name="load"))
     >>> next(steps).state, steps.send(None).state, steps.send(None)
     (Pending(), Running(), Call(attempt=1))
+
+    Parameters
+    ----------
+    gathers
+        Whether the call has to wait for something.
+    occupies
+        Whether the run has tags, which may be limited.
     """
-    yield Enter(Pending(), 0)
+    yield _ENTER_PENDING
+    if gathers:
+        missing = yield _GATHER
+        if missing is not None:
+            state = NotReady(message=str(missing), data=missing)
+            yield Enter(state, 0)
+            return state
     if spec.reuses:
         # A refresh looks at nothing but still computes alone and keeps the result.
-        hit = None if spec.refreshes else (yield Lookup())
-        hit = hit or (yield Acquire())
+        hit = None if spec.refreshes else (yield _LOOKUP)
+        hit = hit or (yield _ACQUIRE)
         if hit:
             state = Cached(data=hit.value, details=hit.details)
             yield Enter(state, 0)
             return state
     attempt = 1
     while True:
-        yield Enter(Running() if attempt == 1 else Retrying(), attempt)
-        outcome = yield Call(attempt)
+        if occupies and not (yield Occupy(wait=False)):
+            yield Enter(AwaitingConcurrencySlot(), attempt - 1)
+            yield Occupy(wait=True)
+        yield _ENTER_RUNNING if attempt == 1 else Enter(_RETRYING, attempt)
+        outcome = yield _FIRST_CALL if attempt == 1 else Call(attempt)
         state = _state_after(spec, outcome)
-        if state.type is StateType.FAILED and attempt <= spec.retries:
-            delay = spec.delay(attempt)
+        if _may_be_retried(state, outcome) and attempt <= spec.retries:
+            delay = yield from _delay_before_retry(spec, state, attempt)
             if delay:
                 waiting = AwaitingRetry(
                     message=state.message, details={"retry_in_seconds": delay}
                 )
                 yield Enter(waiting, attempt)
                 yield Sleep(delay)
-            attempt += 1
-            continue
-        if spec.reuses and state.type is StateType.COMPLETED:
+            if delay is not None:
+                attempt += 1
+                continue
+        if spec.reuses and state.type is StateType.COMPLETED and outcome.whole:
             # The state's data, so that a hit returns what this call returns.
             details = yield Keep(state.data, outcome.seconds)
             if details:
@@ -175,20 +254,44 @@ def lifecycle(spec: Spec) -> Steps:
         return state
 
 
+def _may_be_retried(state: State, outcome: Returned | Raised) -> bool:
+    if state.type is not StateType.FAILED:
+        return False
+    return isinstance(outcome, Returned) or outcome.again
+
+
+def _delay_before_retry(
+    spec: Spec, state: State, attempt: int
+) -> Generator[Command, Any, float | None]:
+    """Return the seconds to wait before the next attempt; None for no other."""
+    delay = spec.delay(attempt)
+    if spec.retry_condition is None and not spec.retry_jitter:
+        return delay
+    draw = yield Consider(state)
+    return None if draw is None else spec.jittered(delay, draw)
+
+
 def _state_after(spec: Spec, outcome: Returned | Raised) -> State:
     """Return the state that an attempt leads to."""
-    what = f"{spec.kind.value.title()} run"
     if isinstance(outcome, Raised):
-        return _state_of_error(what, outcome.error)
+        return state_of_error(spec, outcome.error)
     state = state_of_value(outcome.value)
     if state.is_final():
         return state
     # No code of the run is left that could bring it to its end.
+    what = f"{spec.kind.value.title()} run"
     message = f"{what} returned {state!r}, which is not a final state."
     return Failed(message=message, data=FailedRun(message))
 
 
-def _state_of_error(what: str, error: BaseException) -> State:
+def state_of_error(spec: Spec, error: BaseException) -> State:
+    """Return the final state that an exception means.
+
+    >>> from nborch.runs import RunKind
+    >>> state_of_error(Spec(kind=RunKind.TASK, name="load"), ValueError("no rows"))
+    Failed('Task run encountered an exception: ValueError: no rows')
+    """
+    what = f"{spec.kind.value.title()} run"
     if not isinstance(error, Exception):
         # Ctrl-C, sys.exit(): nobody's fault, and not to be retried.
         message = f"Execution was aborted by {type(error).__name__}."
@@ -197,8 +300,10 @@ def _state_of_error(what: str, error: BaseException) -> State:
         return Cancelled(message=_told(error), data=error)
     if isinstance(error, CrashedRun):
         return Crashed(message=_told(error), data=error)
+    if isinstance(error, RunTimedOut):
+        return TimedOut(message=str(error), data=error)
     if isinstance(error, TimeoutError):
-        message = f"{what} failed due to timeout: {_told(error)}"
+        message = f"{what} failed due to timeout: {error!r:.{LONGEST_MESSAGE}}"
         return TimedOut(message=message, data=error)
     message = f"{what} encountered an exception: {_told(error)}"
     return Failed(message=message, data=error)
@@ -221,8 +326,9 @@ def _told(error: BaseException) -> str:
 def state_of_value(value: Any) -> State:
     """Return the final state that a returned value means.
 
-    A state that the user made stands for itself; a collection of states is
-    completed if all of them are; anything else is the result of a completed run.
+    A state that the user made stands for itself. States of other runs, one or a
+    collection of nothing else, are completed if all of them are. Anything else is the
+    result of a completed run.
 
     >>> state_of_value(42)
     Completed()
@@ -230,16 +336,13 @@ def state_of_value(value: Any) -> State:
     Failed('1/2 states failed.')
     """
     if isinstance(value, State):
-        return value
-    if isinstance(value, list | tuple | set | frozenset) and value:
-        states = [item for item in value if isinstance(item, State)]
-        if len(states) == len(value):
-            return _state_of_states(states, value)
+        return value if value.run_id is None else _state_of_states([value], value)
+    if is_state_iterable(value):
+        return _state_of_states(list(value), value)
     return Completed(data=value)
 
 
-def _state_of_states(states: Iterable[State], value: Any) -> State:
-    states = list(states)
+def _state_of_states(states: Sequence[State], value: Any) -> State:
     bad = [state for state in states if not state.is_completed()]
     if not bad:
         return Completed(message="All states completed.", data=value)

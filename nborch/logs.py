@@ -1,17 +1,29 @@
-"""Log lines of runs: printed in one format, and kept with the run."""
+"""The loggers of runs: their lines are printed in one format and kept with the run."""
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Generator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from nborch.context import RunContext, current_run
-from nborch.events import log_written
 from nborch.exceptions import MissingContextError
 from nborch.home import Home
+from nborch.lines import RunLines, StoreHandler, TerminalHandler, formatted
+from nborch.outlets import outlet_here
 from nborch.runs import RunKind
 
-__all__ = ["RunLogger", "announce", "get_run_logger", "run_logger", "tell"]
+__all__ = [
+    "RunLogger",
+    "announce",
+    "disable_run_logger",
+    "end_lines",
+    "get_logger",
+    "get_run_logger",
+    "run_logger",
+    "tell",
+]
 
 ROOT = logging.getLogger("nborch")
 ENGINE = logging.getLogger("nborch.engine")
@@ -20,54 +32,32 @@ RUNS = {
     RunKind.SESSION: logging.getLogger("nborch.flow_runs"),
     RunKind.TASK: logging.getLogger("nborch.task_runs"),
 }
+_SILENT = logging.getLogger("nborch.null")
+_SILENT.disabled = True
 
-#: ``15:42:01.234 | INFO    | nborch.engine - Created flow run 'nimble-falcon'``
-LINE = "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(source)s - %(message)s"
-
-
-class _TerminalHandler(logging.StreamHandler[Any]):
-    """Print lines on whatever ``sys.stderr`` is at the time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(logging.Formatter(LINE, "%H:%M:%S"))
-
-    # NB. Notebooks and tests replace sys.stderr; a stream kept from the start would
-    # print in the cell that came first.
-    @property
-    def stream(self) -> Any:
-        """The present standard error."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, _stream: Any) -> None:
-        """Ignore the stream given at the start."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; what no run wrote is named by its logger."""
-        if not hasattr(record, "source"):
-            record.source = record.name
-        return super().format(record)
-
-
-class _StoreHandler(logging.Handler):
-    """Keep the lines of runs in the run store."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Record the line with the run that wrote it, if one did."""
-        run_id: str | None = getattr(record, "run_id", None)
-        home: Home | None = getattr(record, "home", None)
-        if run_id is None or home is None:
-            return
-        message = record.getMessage()
-        event = log_written(
-            run_id, record.created, record.levelname, record.name, message
-        )
-        home.recorder.record(event)
+_TERMINAL = TerminalHandler()
+_STORE = StoreHandler()
+_OURS: list[logging.Handler] = [_TERMINAL, _STORE]
+_is_set_up = False
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger whose lines belong to a run."""
+
+    def __init__(self, logger: logging.Logger, extra: Mapping[str, object]) -> None:
+        super().__init__(logger, extra)
+        self.lines: Any = extra.get("lines")
+        self.source = str(extra.get("source"))
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write a line; takes what `logging.Logger.log` takes."""
+        logger = self.logger
+        if not logger.isEnabledFor(level):
+            return
+        if kwargs or not self.write(level, msg, args):
+            # This frame is not logging's own, and must not pass for the caller's.
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+            super().log(level, msg, *args, **kwargs)
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
@@ -76,38 +66,86 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
 
+    def write(
+        self,
+        level: int,
+        msg: object,
+        args: tuple[object, ...],
+        by: logging.Logger | None = None,
+    ) -> bool:
+        """Print and keep a line without a record of it, if nobody would see that.
+
+        A record costs more than all the rest of a line. Returns False if a handler of
+        the program's own is to get it, or if the line cannot be made this way.
+
+        Parameters
+        ----------
+        by
+            Another logger that writes it, in its own name.
+        """
+        logger = by or self.logger
+        if (
+            ROOT.handlers != _OURS
+            or ROOT.propagate
+            or logger.handlers
+            or logger.filters
+            or not (logger.propagate and _TERMINAL.is_untouched)
+        ):
+            return False
+        try:
+            message = str(msg) % args if args else str(msg)
+            now = time.time()
+            line = formatted(now, level, by.name if by else self.source, message)
+            sys.stderr.write(line + "\n")
+        except Exception:  # noqa: BLE001  # logging tells of it in its own way
+            return False
+        self.lines.keep(now, logging.getLevelName(level), logger.name, message)
+        return True
+
 
 def announce(context: RunContext, message: str, *values: object) -> None:
     """Print a line of the engine's own, and keep it with the run."""
-    _set_up(context.home)
-    if ENGINE.isEnabledFor(logging.INFO):
-        extra = {"run_id": context.run.id, "home": context.home}
+    logger = run_logger(context)
+    if ENGINE.isEnabledFor(logging.INFO) and not logger.write(
+        logging.INFO, message, values, by=ENGINE
+    ):
+        extra = {"run_id": context.run.id, "lines": logger.lines}
         ENGINE.info(message, *values, extra=extra)
 
 
 def tell(context: RunContext, level: int, message: str, *values: object) -> None:
     """Print a line in the name of a run, and keep it with the run."""
-    _set_up(context.home)
+    logger = run_logger(context)
     # Asked first: most lines of a program that is told to be silent are not made.
-    if RUNS[context.run.kind].isEnabledFor(level):
+    if logger.logger.isEnabledFor(level):
         # As texts: a handler that keeps the record must not keep a state's data.
-        run_logger(context).log(level, message, *map(str, values))
+        logger.log(level, message, *map(str, values))
 
 
 def run_logger(context: RunContext) -> RunLogger:
     """Return the logger of a run."""
-    _set_up(context.home)
-    run = context.run
-    kind = "Task" if run.kind is RunKind.TASK else "Flow"
-    extra = {
-        "source": f"{kind} run {run.details.get('label', run.name)!r}",
-        "run_id": run.id,
-        "home": context.home,
-    }
-    return RunLogger(RUNS[run.kind], extra)
+    logger: RunLogger | None = context.logger
+    if logger is None:
+        home = context.home
+        _set_up(home)
+        run = context.run
+        kind = "Task" if run.kind is RunKind.TASK else "Flow"
+        extra = {
+            "source": f"{kind} run {run.details.get('label', run.name)!r}",
+            "run_id": run.id,
+            "lines": RunLines(run.id, home, home.settings.log_lines_limit),
+        }
+        logger = context.logger = RunLogger(RUNS[run.kind], extra)
+    return logger
 
 
-def get_run_logger() -> RunLogger:
+def end_lines(context: RunContext) -> None:
+    """Store the last lines of a run that wrote more than are kept."""
+    if context.logger is not None:
+        context.logger.lines.end()
+
+
+def get_run_logger(context: RunContext | None = None, **kwargs: object) -> RunLogger:
     """Return the logger of the current run; its lines are kept with the run.
 
     >>> from nborch import flow
@@ -115,18 +153,68 @@ def get_run_logger() -> RunLogger:
     ... def greet():
     ...     get_run_logger().info("Hello from %s", "here")
 
+    Parameters
+    ----------
+    context
+        Another run than the current one.
+    kwargs
+        What each record is to carry besides, as ``extra`` does.
+
     Raises
     ------
     MissingContextError
         No flow or task is running.
     """
-    context = current_run.get()
-    if context is None:
-        raise MissingContextError(
-            "There is no active flow or task run, so there is no run logger. "
-            "Call get_run_logger() within a flow or task."
-        )
-    return run_logger(context)
+    context = context or current_run.get()
+    if context is None and (outlet := outlet_here()):
+        context = outlet.context
+    if context is not None:
+        logger = run_logger(context)
+        if not kwargs:
+            return logger
+        return RunLogger(logger.logger, {**(logger.extra or {}), **kwargs})
+    if RUNS[RunKind.TASK].disabled:
+        return RunLogger(_SILENT, kwargs)
+    raise MissingContextError(
+        "There is no active flow or task run, so there is no run logger. Call "
+        "get_run_logger() within a flow or task, and give its logger to the threads "
+        "that it starts. To test a function without a run, use disable_run_logger()."
+    )
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """Return the logger ``nborch``, or the one called `name` below it.
+
+    >>> get_logger("my_module").name
+    'nborch.my_module'
+    """
+    if not name or name == ROOT.name:
+        return ROOT
+    return ROOT.getChild(name.removeprefix(f"{ROOT.name}."))
+
+
+@contextmanager
+def disable_run_logger() -> Generator[None]:
+    """Silence the loggers of runs in the block, also where there is no run.
+
+    >>> from nborch import task
+    >>> @task
+    ... def shout(text: str) -> str:
+    ...     get_run_logger().info("Shouting")
+    ...     return text.upper()
+    >>> with disable_run_logger():
+    ...     shout.fn("hi")
+    'HI'
+    """
+    loggers = set(RUNS.values())
+    before = {logger: logger.disabled for logger in loggers}
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in before.items():
+            logger.disabled = disabled
 
 
 def _set_up(home: Home) -> None:
@@ -135,16 +223,12 @@ def _set_up(home: Home) -> None:
     The program may have given the logger a handler before: then it prints, and we
     only keep the lines.
     """
-    global _is_set_up  # noqa: PLW0603  # asked for every line
+    global _is_set_up  # noqa: PLW0603  # asked for every run
     if _is_set_up:
         return
     _is_set_up = True
     if not ROOT.handlers:
         ROOT.setLevel(home.settings.log_level)
         ROOT.propagate = False
-        ROOT.addHandler(_TerminalHandler())
+        ROOT.addHandler(_TERMINAL)
     ROOT.addHandler(_STORE)
-
-
-_STORE = _StoreHandler()
-_is_set_up = False

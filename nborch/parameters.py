@@ -12,7 +12,7 @@ from nborch.exceptions import (
     did_you_mean,
 )
 
-__all__ = ["RESERVED", "bind", "plain_names", "shown", "signature_of"]
+__all__ = ["RESERVED", "bind", "plain_names", "shown", "signature_of", "spread"]
 
 #: Argument names that ``task()`` and ``flow()`` calls take for themselves.
 RESERVED = ("return_state", "wait_for")
@@ -91,6 +91,22 @@ def bind(
         raise ParameterBindError(_misfit(signature, kwargs, owner, error)) from None
     bound.apply_defaults()
     return bound.arguments
+
+
+def spread(
+    signature: inspect.Signature, parameters: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the positional and the named arguments of a call with these parameters.
+
+    >>> def clean(rows, *columns, **options): ...
+    >>> spread(
+    ...     inspect.signature(clean),
+    ...     {"rows": 1, "columns": (2, 3), "options": {"x": 4}},
+    ... )
+    ((1, 2, 3), {'x': 4})
+    """
+    bound = inspect.BoundArguments(signature, dict(parameters))
+    return bound.args, bound.kwargs
 
 
 def _misfit(

@@ -1,19 +1,25 @@
 """What both drivers do for a command, short of waiting for the user's code."""
 
 import logging
-from collections.abc import Awaitable, Callable
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from nborch.context import RunContext, current_run
 from nborch.events import run_created, state_entered
+from nborch.exceptions import CancelledRun
+from nborch.futures import Future
 from nborch.lifecycle import (
     Acquire,
     Call,
     Command,
+    Consider,
     Enter,
+    Gather,
     Hit,
     Keep,
     Lookup,
@@ -21,8 +27,10 @@ from nborch.lifecycle import (
     Returned,
     Sleep,
     Steps,
+    state_of_error,
 )
-from nborch.logs import announce, run_logger, tell
+from nborch.lineage import Lineage
+from nborch.logs import announce, end_lines, run_logger, tell
 from nborch.results import Recall
 from nborch.runs import RunKind
 from nborch.specs import Hook
@@ -34,7 +42,7 @@ from nborch.states import (
     check_transition,
 )
 
-__all__ = ["Performer", "act", "raised"]
+__all__ = ["Hands", "Needs", "Performer", "Sleeper", "act", "called", "raised"]
 
 #: Seconds between two tries to become the one who computes a result.
 TURN = 0.05
@@ -51,16 +59,28 @@ _HOOK_OF = {
 
 
 Sleeper = Callable[[float], Awaitable[None]]
-Caller = Callable[[], Awaitable[Returned | Raised]]
 
 
-async def act(
-    steps: Steps, performer: "Performer", call: Caller, sleep: Sleeper
-) -> State:
-    """Perform the steps of a run; return its final state.
+class Hands(Protocol):
+    """How a driver waits: for the user's code, for a time, for other runs."""
 
-    Both drivers run this one coroutine. The blocking one gives it a `call` and a
-    `sleep` that never wait for an event loop.
+    async def call(self) -> Returned | Raised:
+        """Call the user's code."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds."""
+        ...
+
+    async def until(self, futures: Sequence[Future[Any]]) -> None:
+        """Wait until all of the futures have ended."""
+        ...
+
+
+async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
+    """Perform the steps of a run; return its last state.
+
+    All drivers run this one coroutine; they differ in how they wait.
     """
     performer.start()
     token = current_run.set(performer.context)
@@ -73,9 +93,9 @@ async def act(
                 performer.enter(command.state, command.attempt)
                 answer = None
             elif type(command) is Call:
-                answer = await call()
+                answer = await hands.call()
             else:
-                answer = await _perform(command, performer, sleep)
+                answer = await _perform(command, performer, hands)
     except StopIteration:
         return performer.finish()
     except BaseException as error:
@@ -87,17 +107,31 @@ async def act(
             current_run.reset(token)
 
 
-async def _perform(command: Command, performer: "Performer", sleep: Sleeper) -> Any:
+async def _perform(command: Command, performer: "Performer", hands: Hands) -> Any:
     """Do what a command other than Enter and Call asks for; return the answer."""
     if isinstance(command, Lookup):
         return performer.lookup()
     if isinstance(command, Acquire):
-        return await performer.acquire(sleep)
+        return await performer.acquire(hands.sleep)
     if isinstance(command, Keep):
         return performer.keep(command.value, command.seconds)
     if isinstance(command, Sleep):
-        return await sleep(command.seconds)
+        return await hands.sleep(command.seconds)
+    if isinstance(command, Consider):
+        return performer.consider(command.state)
+    if isinstance(command, Gather):
+        return await performer.gather(hands)
     raise AssertionError(f"No driver knows the command {command!r}.")
+
+
+def called(function: Callable[[], Any]) -> Returned | Raised:
+    """Call the user's code here and now."""
+    start = time.perf_counter()
+    try:
+        value = function()
+    except BaseException as error:  # noqa: BLE001  # the lifecycle decides what it means
+        return raised(error)
+    return Returned(value, time.perf_counter() - start)
 
 
 def raised(error: BaseException) -> Raised:
@@ -125,6 +159,20 @@ def _is_ours(traceback: TracebackType) -> bool:
     return str(name).startswith("nborch.")
 
 
+class Needs(Protocol):
+    """What a call has to wait for before it can be made."""
+
+    futures: Sequence[Future[Any]]
+
+    def take(self) -> Exception | None:
+        """Use the results; return why that cannot be, if a run failed."""
+        ...
+
+    def recall(self) -> Recall | None:
+        """Return how earlier results of the call are found, if at all."""
+        ...
+
+
 class Performer:
     """Perform the commands of one run's lifecycle.
 
@@ -132,11 +180,19 @@ class Performer:
     ----------
     recall
         How earlier results are found, if the spec reuses any.
+    needs
+        What the call has to wait for, if anything.
     """
 
-    def __init__(self, context: RunContext, recall: Recall | None = None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        recall: Recall | None = None,
+        needs: Needs | None = None,
+    ) -> None:
         self.context = context
         self.recall = recall
+        self.needs = needs
         self._claims: ExitStack | None = None
 
     def start(self) -> None:
@@ -154,7 +210,7 @@ class Performer:
         """Bring the run into `state`: check, record, tell, call the hooks."""
         context = self.context
         check_transition(context.state, state)
-        state = state.stamped(datetime.now(UTC))
+        state = state.stamped(datetime.now(UTC), context.run.id)
         context.state, context.attempt = state, attempt
         context.record(state_entered(context.run.id, state, attempt))
         self._tell(state)
@@ -164,6 +220,34 @@ class Performer:
             context.home.recorder.flush()
             for hook in called:
                 self._call_hook(hook, state)
+
+    async def gather(self, hands: Hands) -> Exception | None:
+        """Wait for what the call needs; return why it cannot be made, if so."""
+        needs = self.needs
+        # Asked for nothing too: a submitted run waits for a worker.
+        await hands.until(needs.futures if needs else ())
+        if needs is None:
+            return None
+        missing = needs.take()
+        if missing is None:
+            self.recall = needs.recall()
+        return missing
+
+    def consider(self, state: State) -> float | None:
+        """Ask the user's condition whether to try again; None if not."""
+        context = self.context
+        condition = context.spec.retry_condition
+        if condition is not None:
+            try:
+                wanted = condition(context.owner, _HookRun(context, state), state)
+            except Exception:  # noqa: BLE001  # logged, with its traceback
+                run_logger(context).exception(
+                    "The retry condition raised, so there is no other attempt"
+                )
+                return None
+            if not wanted:
+                return None
+        return random.random()
 
     def lookup(self) -> Hit | None:
         """Return an earlier result, if there is one."""
@@ -200,9 +284,16 @@ class Performer:
     def finish(self) -> State:
         """Let others compute the result; return the final state."""
         self._release()
-        state = self.context.state
+        context = self.context
+        state = context.state
         if state is None:
             raise AssertionError("The run ended before it began.")
+        end_lines(context)
+        parent = context.parent
+        if parent is not None and state.type is StateType.COMPLETED:
+            if parent.lineage is None:
+                parent.lineage = Lineage()
+            parent.lineage.remember(state.data, context.run.id)
         return state
 
     def abort(self, steps: Steps, error: BaseException) -> None:
@@ -211,8 +302,14 @@ class Performer:
         self._release()
         state = self.context.state
         if state is None or not state.is_final():
+            cancelled = isinstance(error, CancelledRun)
             message = f"Execution was aborted by {type(error).__name__}."
-            self.enter(Crashed(message=message, data=error), self.context.attempt)
+            ended = (
+                state_of_error(self.context.spec, error)
+                if cancelled
+                else Crashed(message=message, data=error)
+            )
+            self.enter(ended, self.context.attempt)
 
     def _release(self) -> None:
         if self._claims is not None:

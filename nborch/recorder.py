@@ -5,10 +5,11 @@ import threading
 import time
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from nborch.events import Event
+from nborch.events import Event, EventKind
 from nborch.exceptions import NborchWarning, StoreError
 from nborch.store.base import RunStore
 
@@ -45,10 +46,12 @@ class Recorder:
 
     def _reset(self) -> None:
         """Start empty: in a new recorder, and in the child of a fork."""
-        self._waiting: list[Event] = []
-        self._recorded = 0
+        # A deque, because many threads append while one takes, and nobody locks.
+        self._waiting: deque[Event] = deque()
+        self._taken = 0
         self._written = 0
         self._dropped = 0
+        self._sleeps = True
         self._urgent = False
         self._closing = False
         self._fault: StoreError | None = None
@@ -63,21 +66,28 @@ class Recorder:
         """
         for listener in self._listeners:
             listener(event)
+        waiting = self._waiting
+        if len(waiting) >= BACKLOG and not self._has_room(event):
+            return
+        waiting.append(event)
+        # NB. After the append: who falls asleep looks once more at what waits.
+        if self._sleeps:
+            self._wake()
+
+    def _has_room(self, event: Event) -> bool:
+        """Wait until the backlog is shorter; False if the event is to be dropped."""
+        waiting = self._waiting
         with self._changed:
-            if len(self._waiting) >= MOST_HELD:
-                self._dropped += 1
-                return
-            self._waiting.append(event)
-            self._recorded += 1
-            if self._thread is None:
-                self._start()
-            elif len(self._waiting) == 1:
-                self._changed.notify_all()
-            elif len(self._waiting) > BACKLOG and self._is_keeping_up():
+            if self._is_keeping_up():
                 self._changed.wait_for(
-                    lambda: len(self._waiting) < BACKLOG or not self._is_keeping_up(),
-                    RETRY,
+                    lambda: len(waiting) < BACKLOG or not self._is_keeping_up(), RETRY
                 )
+            # Lines of a log must not push out the states of runs.
+            most = MOST_HELD // 2 if event.kind is EventKind.LOG else MOST_HELD
+            if len(waiting) < most:
+                return True
+            self._dropped += 1
+            return False
 
     def _is_keeping_up(self) -> bool:
         """Tell whether the writer will take what waits, and is not asking itself."""
@@ -86,10 +96,21 @@ class Recorder:
             threading.current_thread(),
         )
 
+    def _wake(self) -> None:
+        """Let the writer see that something waits."""
+        with self._changed:
+            if not self._sleeps:
+                return
+            self._sleeps = False
+            if self._thread is None:
+                self._start()
+            else:
+                self._changed.notify_all()
+
     def flush(self, timeout: float = 60.0) -> bool:
         """Wait until all that was recorded is on disk; tell whether it is."""
         with self._changed:
-            goal = self._recorded
+            goal = self._taken + len(self._waiting)
             if self._written >= goal:
                 return True
             self._urgent = True
@@ -126,21 +147,35 @@ class Recorder:
     def _write_on(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
+                self._sleep()
                 if not self._urgent:
                     # Gather what comes in the next moment; a flush cuts it short.
                     self._changed.wait_for(
                         lambda: self._urgent or self._closing, GROUPING
                     )
-                events, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+                waiting = self._waiting
+                events = [waiting.popleft() for _ in range(min(len(waiting), GROUP))]
+                self._taken += len(events)
                 # What is left over has waited long enough.
-                self._urgent = bool(self._waiting)
+                self._urgent = bool(waiting)
                 self._changed.notify_all()
                 if not events:
+                    self._sleeps = True
+                    if waiting:
+                        continue
                     self._thread = None
                     return
             if not self._write(events):
                 return
+
+    def _sleep(self) -> None:
+        """Wait until there is something to do."""
+        while not (self._waiting or self._closing):
+            self._sleeps = True
+            # NB. What was appended just before that woke nobody.
+            if not self._waiting:
+                self._changed.wait()
+        self._sleeps = False
 
     def _write(self, events: list[Event]) -> bool:
         """Write a group, trying until it succeeds; False if closed before."""
@@ -191,7 +226,9 @@ class Recorder:
             lost = count + len(self._waiting) + self._dropped
             _warn(f"{lost} events could not be written to the run store: {error}")
             with self._changed:
+                self._taken -= count
                 self._thread = None
+                self._sleeps = True
         return not self._closing
 
 

@@ -6,17 +6,23 @@ default.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nborch.exceptions import InvalidDeclaration, did_you_mean
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "parse_size"]
 
 FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-NAMES = ("home", "log_level")
+NAMES = ("home", "log_level", "log_lines_limit", "cache_size_limit")
+#: Those that are whole numbers; the others are texts.
+NUMBERS = ("log_lines_limit",)
+LOG_LINES_LIMIT = 50_000
+CACHE_SIZE_LIMIT = 20_000_000_000
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,18 @@ class Settings:
         key that makes its results trusted.
     log_level
         The least level that is printed: one of `LEVELS`.
+    log_lines_limit
+        How many lines of a run's log are stored, beside its last ones.
+    cache_size_limit
+        Bytes that the kept results may take; past it those of the least worth go.
+        None means no limit. Written as ``20GB`` or ``none``.
     """
 
     home: Path
     secret_file: Path
     log_level: str = "INFO"
+    log_lines_limit: int = LOG_LINES_LIMIT
+    cache_size_limit: int | None = CACHE_SIZE_LIMIT
 
 
 def load_settings(
@@ -67,7 +80,57 @@ def load_settings(
     else:
         own = _users_folder()
         home = _nearest(start, FOLDER, Path.is_dir) or Path(declared.get("home", own))
-    return Settings(home, own / "secret.key", level.upper())
+    limit = _number("log_lines_limit", environ, declared, LOG_LINES_LIMIT)
+    room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
+    return Settings(home, own / "secret.key", level.upper(), limit, room)
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that ``500MB`` or ``1.5 GB`` means.
+
+    >>> parse_size("1.5 GB")
+    1500000000
+
+    Raises
+    ------
+    ValueError
+        It is no size.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*)\s*([KMGT]?)I?B?", text.strip().upper(), re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is no size. Write it like 500MB or 1.5GB.")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _size(
+    name: str, environ: Mapping[str, str], declared: Mapping[str, str], default: int
+) -> int | None:
+    """Return a setting that is a size or ``none``, checked."""
+    text = environ.get(f"NBORCH_{name.upper()}") or declared.get(name)
+    if text is None:
+        return default
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise InvalidDeclaration(
+            f"The setting {name}: {error} 'none' means no limit."
+        ) from None
+
+
+def _number(
+    name: str, environ: Mapping[str, str], declared: Mapping[str, str], default: int
+) -> int:
+    """Return a setting that is a whole number, checked."""
+    text = environ.get(f"NBORCH_{name.upper()}") or declared.get(name) or str(default)
+    digits = text.replace("_", "")
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidDeclaration(
+            f"The setting {name} must be a whole number, not {text!r}. "
+            f"Write it in digits, such as {default}."
+        )
+    return int(digits)
 
 
 def _users_folder() -> Path:
@@ -102,7 +165,9 @@ def _project_table(start: Path) -> dict[str, str]:
                 f"[tool.nborch] in {path} has an unknown setting {name!r}."
                 f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
             )
-        if not isinstance(value, str):
+        if name in NUMBERS and type(value) is int:
+            table[name] = str(value)
+        elif not isinstance(value, str):
             raise InvalidDeclaration(
                 f"[tool.nborch] in {path}: {name} must be a text, not {value!r}."
             )

@@ -4,21 +4,38 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
-from nborch.context import RunContext
-from nborch.declaring import Declared, called, declared_spec
+from nborch.annotations import NotSet
+from nborch.cache_policies import CacheKeyFunction, CachePolicy
+from nborch.caching import effective_policy, policy_of
+from nborch.calling import Call
+from nborch.context import RunContext, enclosing_run
+from nborch.declaring import Declared, callable_name, common_spec, kept
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
+from nborch.futures import Future, FutureList
+from nborch.mapping import mapped
 from nborch.results import CallRecall, Recall
 from nborch.runs import RunKind, task_run_name
-from nborch.specs import Delays, Hook
+from nborch.serializers import checked_serializer
+from nborch.sketching import current_sketch
+from nborch.specs import (
+    Delays,
+    Hook,
+    RetryCondition,
+    RunNaming,
+    Spec,
+    checked_condition,
+    checked_jitter,
+    exponential_backoff,
+)
+from nborch.submitting import submissions_of
 
-__all__ = ["Task", "task", "task_input_hash"]
+__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-CacheKeyFunction = Callable[[Any, dict[str, Any]], str | None]
+H = TypeVar("H", bound=Hook)
 
 
 class Task(Declared[P, R]):
@@ -31,11 +48,185 @@ class Task(Declared[P, R]):
     8
     """
 
-    def _names(self) -> tuple[str, str]:
-        return task_run_name(self.name), self.name
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Make a run in a worker of the flow's task runner; return its future at once.
 
-    def _recall(self, context: RunContext, parameters: dict[str, Any]) -> Recall | None:
-        return CallRecall(context, parameters) if self.spec.reuses else None
+        ::
+
+            futures = [fetch.submit(url) for url in urls]
+            pages = [future.result() for future in futures]
+
+        Futures among the arguments are replaced by their results before the run
+        begins, and until then it holds no worker. Outside a flow the run belongs to a
+        pool of threads of this process.
+
+        With ``return_state=True`` it waits and returns the run's state; with
+        ``wait_for=[future, ...]`` the run begins when those have ended.
+
+        Raises
+        ------
+        ParameterBindError
+            The arguments do not fit.
+        """
+        sketch = current_sketch.get()
+        if sketch is not None:
+            return cast("Future[R]", sketch.note(self, args, kwargs, kind="submit"))
+        return_state = bool(kwargs and kwargs.pop("return_state", False))
+        wait_for: Any = kwargs.pop("wait_for", None) if kwargs else None
+        future = self._submitted(args, kwargs, wait_for)
+        if return_state:
+            future.wait()
+            return cast("Future[R]", future.state)
+        return future
+
+    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]:
+        """Submit a run for each item of the iterables among the arguments.
+
+        ``add.map([1, 2], unmapped(10))`` and ``add.map([1, 2], 10)`` both call
+        ``add(1, 10)`` and ``add(2, 10)``. Texts, mappings and whatever else is no
+        list-like iterable go to every run as they are; `unmapped` makes a list do so.
+
+        With ``return_state=True`` it waits and returns the list of states; with
+        ``wait_for=[future, ...]`` the runs begin when those have ended.
+
+        Raises
+        ------
+        MappingLengthMismatch
+            The iterables are of different lengths.
+        MappingMissingIterable
+            No argument is iterable.
+        """
+        sketch = current_sketch.get()
+        if sketch is not None:
+            return cast("FutureList[R]", sketch.note(self, args, kwargs, kind="map"))
+        return_state = bool(kwargs.pop("return_state", False))
+        wait_for = kwargs.pop("wait_for", None)
+        kwargs.pop("deferred", None)
+        calls = mapped(self.signature, args, kwargs, self.owner)
+        if wait_for is not None:
+            wait_for = list(wait_for)
+        futures = FutureList(
+            self._submitted(args, kwargs, wait_for) for args, kwargs in calls
+        )
+        if return_state:
+            futures.wait()
+            return cast("FutureList[R]", [future.state for future in futures])
+        return futures
+
+    def _submitted(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
+    ) -> Future[Any]:
+        call = Call(self, args, kwargs, wait_for)
+        submissions = submissions_of(call.context.parent)
+        elsewhere = submissions.runner.elsewhere
+        function = call.function(elsewhere)
+        is_async = self.isasync
+        if elsewhere is not None or self.spec.isolate:
+            is_async = is_async and elsewhere is None
+        elif self.yields_async:
+            function, is_async = _listing_async(function), True
+        elif self.isgenerator:
+            function = _listing(function)
+        return submissions.submit(
+            call.steps(gathers=True), call.performer, function, is_async=is_async
+        )
+
+    def with_options(  # noqa: PLR0913  # the options of the decorator
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+        cache_policy: CachePolicy | None = NotSet,
+        cache_key_fn: CacheKeyFunction | None = None,
+        cache_expiration: timedelta | None = None,
+        task_run_name: RunNaming | None = NotSet,
+        retries: int | None = NotSet,
+        retry_delay_seconds: Delays | None = NotSet,
+        retry_jitter_factor: float | None = NotSet,
+        retry_condition_fn: RetryCondition | None = None,
+        persist_result: bool | None = NotSet,
+        result_storage: object = NotSet,
+        result_serializer: object = NotSet,
+        result_storage_key: str | None = NotSet,
+        cache_result_in_memory: bool | None = None,
+        timeout_seconds: float | None = None,
+        log_prints: bool | None = NotSet,
+        refresh_cache: bool | None = NotSet,
+        isolate: bool | None = None,
+        on_completion: Sequence[Hook] | None = None,
+        on_failure: Sequence[Hook] | None = None,
+        on_running: Sequence[Hook] | None = None,
+        viz_return_value: object = None,
+        asset_deps: object = None,
+    ) -> Self:
+        """Return this task with some options changed; the original stays as it is.
+
+        >>> @task(retries=3)
+        ... def load(path: str) -> str:
+        ...     return path
+        >>> patient = load.with_options(retries=10, retry_delay_seconds=60)
+        >>> load.retries, patient.retries
+        (3, 10)
+        """
+        changes = dict(locals())
+        del changes["self"]
+        changed: Self = _task_of(self._declared_fn(), **kept(self._options, changes))
+        return changed.__get__(self.bound[0]) if self.bound else changed
+
+    @property
+    def viz_return_value(self) -> Any:
+        """What stands for the result while a flow is only drawn."""
+        return self._options.get("viz_return_value")
+
+    @property
+    def task_run_name(self) -> RunNaming | None:
+        """How its runs are named, if that was declared."""
+        return self.spec.run_name
+
+    def on_commit(self, hook: H) -> H:
+        """Call ``hook(transaction)`` when a transaction with it is committed."""
+        return self._add_hook("on_commit", hook)
+
+    def on_rollback(self, hook: H) -> H:
+        """Call ``hook(transaction)`` when a transaction with it is rolled back."""
+        return self._add_hook("on_rollback", hook)
+
+    # What a call asks for.
+
+    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
+        """Return the name of a new run, and how its lines call it."""
+        name = self._told_name(parameters)
+        return (name, name) if name is not None else (task_run_name(self.name), self.name)
+
+    def spec_within(self, parent: RunContext | None) -> Spec:
+        """Return the spec of a run within `parent`: flows hand on ``persist_result``."""
+        spec = self.spec
+        if spec.cache_policy is not None or parent is None:
+            return spec
+        flow_run = parent.flow_run
+        if flow_run is None or not flow_run.spec.persists:
+            return spec
+        return replace(spec, reuses=True, cache_policy=effective_policy(None, flow_persists=True))
+
+    def recall(self, context: RunContext, parameters: dict[str, Any]) -> Recall | None:
+        """Return how earlier results of a call are found, if at all."""
+        if self.bound:
+            # What a method does depends on the object it is called on.
+            parameters = {"self": self.bound[0], **parameters}
+        return CallRecall(context, parameters)
+
+
+def _listing(function: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: list(function())
+
+
+def _listing_async(function: Callable[[], Any]) -> Callable[[], Any]:
+    async def listed() -> list[Any]:
+        return [item async for item in function()]
+
+    return listed
 
 
 @overload
@@ -49,14 +240,30 @@ def task(
     description: str | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
+    cache_policy: CachePolicy | None = NotSet,
     cache_key_fn: CacheKeyFunction | None = None,
     cache_expiration: timedelta | None = None,
-    refresh_cache: bool = False,
-    retries: int = 0,
+    task_run_name: RunNaming | None = None,
+    retries: int | None = None,
     retry_delay_seconds: Delays | None = None,
+    retry_jitter_factor: float | None = None,
+    retry_condition_fn: RetryCondition | None = None,
+    persist_result: bool | None = None,
+    result_storage: object = None,
+    result_serializer: object = None,
+    result_storage_key: str | None = None,
+    cache_result_in_memory: bool = True,
+    timeout_seconds: float | None = None,
+    log_prints: bool | None = None,
+    refresh_cache: bool | None = None,
+    isolate: bool = False,
     on_completion: Sequence[Hook] | None = None,
     on_failure: Sequence[Hook] | None = None,
     on_running: Sequence[Hook] | None = None,
+    on_rollback: Sequence[Callable[[Any], object]] | None = None,
+    on_commit: Sequence[Callable[[Any], object]] | None = None,
+    viz_return_value: object = None,
+    asset_deps: object = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -68,14 +275,30 @@ def task(
     description: str | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
+    cache_policy: CachePolicy | None = NotSet,
     cache_key_fn: CacheKeyFunction | None = None,
     cache_expiration: timedelta | None = None,
-    refresh_cache: bool = False,
-    retries: int = 0,
+    task_run_name: RunNaming | None = None,
+    retries: int | None = None,
     retry_delay_seconds: Delays | None = None,
+    retry_jitter_factor: float | None = None,
+    retry_condition_fn: RetryCondition | None = None,
+    persist_result: bool | None = None,
+    result_storage: object = None,
+    result_serializer: object = None,
+    result_storage_key: str | None = None,
+    cache_result_in_memory: bool = True,
+    timeout_seconds: float | None = None,
+    log_prints: bool | None = None,
+    refresh_cache: bool | None = None,
+    isolate: bool = False,
     on_completion: Sequence[Hook] | None = None,
     on_failure: Sequence[Hook] | None = None,
     on_running: Sequence[Hook] | None = None,
+    on_rollback: Sequence[Callable[[Any], object]] | None = None,
+    on_commit: Sequence[Callable[[Any], object]] | None = None,
+    viz_return_value: object = None,
+    asset_deps: object = None,
 ) -> Any:
     """Make a function a task: each call is tracked, and retried or reused as told.
 
@@ -88,6 +311,11 @@ def task(
     ----------
     name
         The name in runs; the function's own if not given.
+    tags
+        Words to find its runs by. Those that are names of concurrency limits limit it.
+    cache_policy
+        What makes two calls the same, such as ``INPUTS + TASK_SOURCE``; see
+        `nborch.cache_policies`.
     cache_key_fn
         Function ``(context, parameters)`` that returns a key: a later call with the
         same key gets the earlier result. `task_input_hash` is one. None as the key
@@ -96,13 +324,40 @@ def task(
         How long a result may be reused; for ever if not given.
     refresh_cache
         Compute in any case, and replace the result that was kept.
+    persist_result
+        Whether to keep results; without a policy they are reused within the flow run
+        only, by its retries too.
+    result_serializer
+        How to write results: ``"json"``, ``"compressed/pickle"``, or an object with
+        ``dumps`` and ``loads``. The default loads large arrays without copying them.
+    result_storage_key
+        The key itself: a template that ``parameters`` and others fill.
+    task_run_name
+        The name of each run: a template that the parameters fill, ``"{month}-report"``,
+        or a function that returns one.
     retries
         How often a failed attempt is followed by another.
     retry_delay_seconds
         Seconds before each retry: a number, a list whose last one repeats, or a
-        callable that is given the number of retries and returns a list.
+        callable that is given the number of retries and returns a list, such as
+        `exponential_backoff`.
+    retry_jitter_factor
+        Draw each delay at random, up to ``1 + factor`` times as long.
+    retry_condition_fn
+        Function ``(task, run, state)`` that says whether to try again.
+    timeout_seconds
+        End an attempt that takes longer. A submitted one that is stuck in C code is
+        given up on time, and its late result dropped; with `isolate` it is killed.
+    isolate
+        Run each attempt in a process of its own.
+    log_prints
+        Have what is printed go to the run's log; as the flow has it if not given.
     on_completion, on_failure, on_running
         Lists of functions ``(task, run, state)``. What they raise is logged.
+    on_rollback, on_commit
+        Lists of functions ``(transaction)``; see `nborch.transactions`.
+    viz_return_value
+        What stands for the result while a flow is only drawn; see `Flow.visualize`.
     """
     options = dict(locals())
     del options["fn"]
@@ -111,34 +366,71 @@ def task(
     return _task_of(fn, **options)
 
 
-def _task_of(
-    fn: Callable[..., Any],
-    *,
-    cache_key_fn: CacheKeyFunction | None,
-    cache_expiration: timedelta | None,
-    refresh_cache: bool,
-    **options: Any,
-) -> Task[..., Any]:
+def _task_of(fn: Callable[..., Any], **options: Any) -> Any:
     """Return the task that `task` was asked for, its options checked."""
-    spec = declared_spec(RunKind.TASK, fn, called(fn), **options)
+    given = dict(options)
+    spec = common_spec(
+        RunKind.TASK,
+        fn,
+        callable_name(fn),
+        run_name=given.pop("task_run_name"),
+        **{name: given.pop(name) for name in _COMMON},
+    )
     owner = f"Task {spec.name!r}"
-    if cache_key_fn is not None and not callable(cache_key_fn):
-        raise InvalidDeclaration(
-            f"{owner}: cache_key_fn must be a function (context, parameters), "
-            f"not {cache_key_fn!r}."
-        )
-    if cache_expiration is not None and not isinstance(cache_expiration, timedelta):
-        raise InvalidDeclaration(
-            f"{owner}: cache_expiration must be a timedelta, not {cache_expiration!r}."
-        )
+    _check_absent(owner, given)
+    policy = given["cache_policy"]
+    serializer = checked_serializer(owner, given["result_serializer"])
+    policy = policy_of(
+        owner,
+        cache_policy=None if policy is NotSet else policy,
+        cache_key_fn=given["cache_key_fn"],
+        persist_result=given["persist_result"],
+        result_storage_key=given["result_storage_key"],
+        result_serializer=serializer,
+    )
+    effective = effective_policy(policy, flow_persists=False)
     spec = replace(
         spec,
-        reuses=cache_key_fn is not None,
-        refreshes=refresh_cache,
-        cache_key_fn=cache_key_fn,
-        cache_expiration=cache_expiration,
+        retry_jitter=checked_jitter(owner, given["retry_jitter_factor"]),
+        retry_condition=checked_condition(owner, given["retry_condition_fn"]),
+        isolate=bool(given["isolate"]),
+        reuses=effective is not None,
+        refreshes=bool(given["refresh_cache"]),
+        cache_policy=policy,
+        cache_expiration=_checked_expiration(owner, given["cache_expiration"]),
+        persists=given["persist_result"],
+        result_serializer=serializer,
+        result_storage_key=given["result_storage_key"],
     )
-    return Task(fn, spec)
+    return Task(fn, spec, options)
+
+
+_COMMON = (
+    "name", "description", "tags", "version", "retries", "retry_delay_seconds",
+    "timeout_seconds", "log_prints", "on_completion", "on_failure", "on_running",
+    "on_rollback", "on_commit",
+)  # fmt: skip
+
+
+def _check_absent(owner: str, options: dict[str, Any]) -> None:
+    """Raise for options of Prefect's that nborch has something else for."""
+    for name, instead in (
+        (
+            "result_storage",
+            "Results are kept in the home folder: set NBORCH_HOME to have it elsewhere.",
+        ),
+        ("asset_deps", "Assets do not exist here: pass what a task needs to it."),
+    ):
+        if options.get(name):
+            raise InvalidDeclaration(f"{owner}: {name} is not supported. {instead}")
+
+
+def _checked_expiration(owner: str, expiration: object) -> timedelta | None:
+    if expiration is None or isinstance(expiration, timedelta):
+        return expiration
+    raise InvalidDeclaration(
+        f"{owner}: cache_expiration must be a timedelta, not {expiration!r}."
+    )
 
 
 def task_input_hash(context: Any, parameters: dict[str, Any]) -> str | None:

@@ -113,6 +113,10 @@ class ResultStore(Protocol):
         """Hold a key while its result is computed, so that others wait for it."""
         ...
 
+    def watch(self, key: str, wake: Callable[[], object]) -> bool:
+        """Call `wake` once when a thread of this process lets a key go, if one can."""
+        ...
+
     def holder(self, key: str) -> str:
         """Return who holds a key, or nothing."""
         ...

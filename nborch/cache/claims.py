@@ -7,16 +7,17 @@ it dies. They also exclude threads of one process, since each holder opens the f
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 __all__ = ["Claim", "Claims", "Gate", "sweep_unowned", "unowned_file"]
@@ -25,11 +26,13 @@ __all__ = ["Claim", "Claims", "Gate", "sweep_unowned", "unowned_file"]
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 #: Seconds after which a lease is void that nobody renewed; see `_Lease`.
 LEASE_SECONDS = 15.0
+#: What the link is called that names the holder of a lock file.
+_SIGNED = ".by"
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 _held_here: set[int] = set()
 #: What the code that is running holds; tasks and threads started by it inherit it.
-_held_around: ContextVar[frozenset[Path]] = ContextVar("claims", default=frozenset())
+_held_around: ContextVar[frozenset[str]] = ContextVar("claims", default=frozenset())
 
 
 def _close_inherited() -> None:
@@ -48,16 +51,26 @@ os.register_at_fork(after_in_child=_close_inherited)
 class Claim:
     """A key that is held."""
 
-    key: str
-    path: Path
+    path: str
     lock: "int | _Lease"
 
 
 class Claims:
-    """The keys that are being computed, in one folder of lock files."""
+    """The keys that are being computed, in one folder of lock files.
+
+    Threads of one process see each other in a table and wake each other at once; a
+    lock file excludes other processes.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "claims"
+        self._folder = str(folder / "claims")
+        self._reset()
+        _tables.add(self)
+
+    def _reset(self) -> None:
+        """Start with a table of nothing: in a new process nobody holds or waits."""
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[Callable[[], object]]] = {}
 
     def acquire(self, key: str, timeout: float | None) -> Claim | None:
         """Return the claim on a key, or None when the time is up.
@@ -68,37 +81,94 @@ class Claims:
             If the folder cannot hold lock files.
         """
         path = self._path(key)
-        if path in _held_around.get():
+        held = _held_around.get()
+        if path in held:
             return None  # waiting for ourselves would be for ever
-        lock = _acquire(path, timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._enter(path, deadline):
+            return None
+        lock = None
+        try:
+            lock = _acquire(path, deadline)
+        finally:
+            if lock is None:
+                self._leave(path)
         if lock is None:
             return None
-        _held_around.set(_held_around.get() | {path})
-        return Claim(key, path, lock)
+        _held_around.set(held | {path})
+        return Claim(path, lock)
 
     def release(self, claim: Claim) -> None:
         """Let the next one have it."""
         _held_around.set(_held_around.get() - {claim.path})
-        if isinstance(claim.lock, int):
-            _release(claim.path, claim.lock)
-        else:
-            claim.lock.release()
+        try:
+            if isinstance(claim.lock, int):
+                _release(claim.path, claim.lock)
+            else:
+                claim.lock.release()
+        finally:
+            self._leave(claim.path)
+
+    def watch(self, key: str, wake: Callable[[], object]) -> bool:
+        """Call `wake` once when the thread of this process that holds a key lets go.
+
+        Returns False, and never calls it, if no thread of this process holds it.
+        """
+        path = self._path(key)
+        with self._lock:
+            waiting = self._waiting.get(path)
+            if waiting is None:
+                return False
+            waiting.append(wake)
+            return True
+
+    def _enter(self, path: str, deadline: float | None) -> bool:
+        """Become the only thread that has to do with a key; False if time is up."""
+        while True:
+            with self._lock:
+                waiting = self._waiting.get(path)
+                if waiting is None:
+                    self._waiting[path] = []
+                    return True
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False
+                free = threading.Event()
+                waiting.append(free.set)
+            free.wait(None if deadline is None else deadline - time.monotonic())
+
+    def _leave(self, path: str) -> None:
+        with self._lock:
+            waiting = self._waiting.pop(path, ())
+        for wake in waiting:
+            wake()
 
     def holder(self, key: str) -> str:
         """Return who holds a key, as ``"process 4711 on host lab3"``, or nothing."""
         try:
-            told = json.loads(self._path(key).read_text("utf-8"))
-            return f"process {told['pid']} on host {told['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
+            told = os.readlink(self._path(key) + _SIGNED)  # noqa: PTH115  # as text
+        except OSError:
             return ""
+        pid, _, host = told.partition(" ")
+        return f"process {pid} on host {host}" if pid.isdigit() and host else ""
 
-    def _path(self, key: str) -> Path:
-        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+    def _path(self, key: str) -> str:
+        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"{self._folder}/{name}"
 
 
-def _acquire(path: Path, timeout: float | None) -> "int | _Lease | None":
+_tables: "weakref.WeakSet[Claims]" = weakref.WeakSet()
+
+
+def _reset_tables() -> None:
+    for table in _tables:
+        table._reset()  # noqa: SLF001  # its own module
+
+
+os.register_at_fork(after_in_child=_reset_tables)
+
+
+def _acquire(path: str, deadline: float | None) -> "int | _Lease | None":
     """Return a descriptor that holds the lock file, or None when time is up."""
-    deadline = None if timeout is None else time.monotonic() + timeout
     pause = FIRST_PAUSE
     while True:
         descriptor = _open_lock(path)
@@ -106,7 +176,7 @@ def _acquire(path: Path, timeout: float | None) -> "int | _Lease | None":
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(path, descriptor):
                 _held_here.add(descriptor)
-                _sign(descriptor)
+                _sign(path)
                 return descriptor
             os.close(descriptor)  # its last holder removed it: take the new one
             continue
@@ -116,7 +186,7 @@ def _acquire(path: Path, timeout: float | None) -> "int | _Lease | None":
             os.close(descriptor)
             if problem.errno not in _UNSUPPORTED:
                 raise
-            lease = _Lease(path.with_suffix(".lease"))
+            lease = _Lease(Path(f"{path}.lease"))
             if lease.take():
                 return lease
         if deadline is not None and time.monotonic() >= deadline:
@@ -125,38 +195,49 @@ def _acquire(path: Path, timeout: float | None) -> "int | _Lease | None":
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _open_lock(path: Path) -> int:
+def _open_lock(path: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, flags, 0o600)
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
+def _is_at(path: str, descriptor: int) -> bool:
     try:
-        there = path.stat()
+        there = os.stat(path)  # noqa: PTH116  # a Path costs more than the call
     except OSError:
         return False
     return os.path.samestat(there, os.fstat(descriptor))
 
 
-def _sign(descriptor: int) -> None:
-    """Write who we are, for the message of those who wait."""
-    told = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+def _sign(path: str) -> None:
+    """Say who we are, for the message of those who wait."""
+    # A link, because the system takes ten times as long to free a file's content.
+    told = f"{os.getpid()} {_host()}"
     with suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, told.encode(), 0)
+        try:
+            os.symlink(told, path + _SIGNED)  # noqa: PTH211  # as above
+        except FileExistsError:
+            os.unlink(path + _SIGNED)  # noqa: PTH108  # its holder was killed
+            os.symlink(told, path + _SIGNED)  # noqa: PTH211  # as above
 
 
-def _release(path: Path, descriptor: int) -> None:
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _release(path: str, descriptor: int) -> None:
     if descriptor not in _held_here:
         return  # a forked child: the parent holds it
     _held_here.discard(descriptor)
     with suppress(OSError):
         if _is_at(path, descriptor):
-            path.unlink()  # while we hold it, so that none is left behind
+            with suppress(OSError):
+                os.unlink(path + _SIGNED)  # noqa: PTH108  # as below
+            os.unlink(path)  # noqa: PTH108  # while we hold it, so that none is left
     with suppress(OSError):
         # NB. Explicitly: a child forked meanwhile may still share the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -216,7 +297,7 @@ class Gate:
     """Lets many writers in, or one collector that finds no write under way."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}.lock"
+        self._path = str(folder / f"{name}.lock")
 
     @contextmanager
     def write(self) -> Iterator[None]:

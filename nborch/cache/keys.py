@@ -1,7 +1,8 @@
 """Names of kept results: digests of parts and the key of a cell or a call."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 __all__ = ["SCHEMA", "cache_key", "digest"]
@@ -20,15 +21,22 @@ def digest(*parts: bytes | str) -> str:
     >>> digest(b"a") == digest("a")
     False
     """
-    from xxhash import xxh3_128
-
-    hasher = xxh3_128()
+    pieces: list[bytes] = []
     for part in parts:
-        is_text = isinstance(part, str)
-        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        hasher.update(b"%c%d:" % (b"s" if is_text else b"b", len(data)))
-        hasher.update(data)
-    return hasher.hexdigest()
+        if isinstance(part, str):
+            data = part.encode("utf-8", "surrogatepass")
+            pieces += (b"s%d:" % len(data), data)
+        else:
+            pieces += (b"b%d:" % len(part), part)
+    return _hexdigest()(b"".join(pieces))
+
+
+@cache
+def _hexdigest() -> Callable[[bytes], str]:
+    # An import within a function that runs at every call would cost as much as it.
+    from xxhash import xxh3_128_hexdigest
+
+    return xxh3_128_hexdigest
 
 
 def cache_key(

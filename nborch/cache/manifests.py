@@ -29,6 +29,8 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 _MAGIC = b"NBR1"
 _SIGNER, _MAC, _LENGTH = 8, 32, 4
 _HEADER_AT = len(_MAGIC) + _SIGNER + _MAC
+#: Rows that a signer need not check again: so many of at most so many bytes.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 4096, 4096
 _PURPOSE = b"nborch result, format 1"
 
 
@@ -79,7 +81,12 @@ class Manifest:
     def size(self) -> int:
         """Bytes in all, shared files included."""
         inline = (p.body for p in self.parts.values() if isinstance(p.body, bytes))
-        return sum(map(len, inline)) + sum(blob.size for blob in self.blobs())
+        return sum(map(len, inline)) + self.size_of_files
+
+    @property
+    def size_of_files(self) -> int:
+        """Bytes beside the row, shared files included."""
+        return sum(blob.size for blob in self.blobs())
 
     def with_blobs(self, renewed: Mapping[str, Blob]) -> "Manifest":
         """Return the manifest with these blobs, by digest, in place of its own."""
@@ -115,6 +122,8 @@ class Signer:
         self._secret = secret
         self._store = store_id.encode()
         self._id = hashlib.sha256(b"signer" + secret + self._store).digest()[:_SIGNER]
+        #: Rows whose signatures were checked, and what they say.
+        self._checked: dict[str, tuple[bytes, Manifest]] = {}
 
     def pack(self, manifest: Manifest) -> bytes:
         """Return the manifest as a signed row."""
@@ -135,6 +144,18 @@ class Signer:
         RowDamaged
             If it is not, byte for byte, what was written.
         """
+        known = self._checked.get(key)
+        if known is not None and known[0] == row:
+            return known[1]
+        manifest = self._unpack(key, row)
+        # What could be changed by its reader is read anew each time.
+        if len(row) <= LONGEST_REMEMBERED and _is_flat(manifest.meta):
+            if len(self._checked) >= MOST_REMEMBERED:
+                self._checked.clear()
+            self._checked[key] = row, manifest
+        return manifest
+
+    def _unpack(self, key: str, row: bytes) -> Manifest:
         view = memoryview(row)
         magic = row[: len(_MAGIC)]
         if len(row) < _HEADER_AT + _LENGTH or magic[:-1] != _MAGIC[:-1]:
@@ -157,6 +178,10 @@ class Signer:
             mac.update(piece)
         mac.update(payload)
         return mac.digest()
+
+
+def _is_flat(meta: Mapping[str, JSON]) -> bool:
+    return not any(isinstance(value, list | dict) for value in meta.values())
 
 
 def _header(manifest: Manifest, inline: list[bytes]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ again. No fault of the cache reaches the code whose result it keeps.
 """
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from nborch.cache.base import CacheStats, Finding
 from nborch.cache.blobs import Blob, BlobDamaged, BlobStore
 from nborch.cache.claims import Claim, Claims, Gate
 from nborch.cache.entries import Entry, EntryUnusable
+from nborch.cache.housekeeping import Housekeeper
 from nborch.cache.index import Index, IndexUnavailable
 from nborch.cache.manifests import (
     JSON,
@@ -66,6 +68,9 @@ class ResultCache:
         can write there could then sign. By default where the settings say.
     clock
         Returns seconds since 1970; tests turn it by hand.
+    size_limit
+        Bytes that the results may take; past it those of the least worth go, beside
+        the work. None means no limit.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class ResultCache:
         secret: bytes | None = None,
         secret_file: Path | None = None,
         clock: Callable[[], float] = time.time,
+        size_limit: int | None = None,
     ) -> None:
         self.folder = Path(folder)
         self._secret = secret
@@ -84,6 +90,8 @@ class ResultCache:
         self._blobs = BlobStore(self.folder)
         self._claims = Claims(self.folder)
         self._gate = Gate(self.folder, "writers")
+        self._keeper = Housekeeper(self._index, size_limit, clock, self.collect)
+        self._store_file = str(self.folder / "store-id")
         self._signer: Signer | None = None
         self._told: set[str] = set()
 
@@ -123,10 +131,12 @@ class ResultCache:
             return None
         try:
             manifest, row = self._renewed(signer, manifest, row)
-            return self._entry(manifest, row, self._meta(manifest))
+            entry = self._entry(manifest, row, self._meta(manifest))
         except BlobDamaged as problem:
             self._spoiled(key, row, manifest.label, str(problem))
             return None
+        self._keeper.used(key)
+        return entry
 
     def _is_current(self, manifest: Manifest) -> bool:
         """Whether it has not expired.
@@ -151,7 +161,8 @@ class ResultCache:
             manifest = manifest.with_blobs(renewed)
             fresh = signer.pack(manifest)
             try:
-                self._index.replace(manifest.key, row, fresh)
+                size = manifest.size_of_files
+                self._index.replace(manifest.key, row, fresh, manifest.label, size)
                 row = fresh
             except IndexUnavailable:
                 pass  # hashed again the next time: slower, not wrong
@@ -238,6 +249,13 @@ class ResultCache:
             reason = f"{type(problem).__name__}: {problem}"
             self._not_kept(told, reason, "", tell)
             return None
+        size = sum(value.size for value in stored.values())
+        limit = self._keeper.limit
+        if limit is not None and size > limit:
+            reason = f"its {size:,} bytes are more than the whole cache may take"
+            advice = f"Raise NBORCH_CACHE_SIZE_LIMIT, which is {limit:,} bytes."
+            self._not_kept(told, reason, advice, tell)
+            return None
         try:
             entry = self._written(manifest, stored, described)
         except (IndexUnavailable, OSError, MemoryError) as problem:
@@ -247,6 +265,7 @@ class ResultCache:
             self._tell_once("write", f"The result of {told!r} was not kept. {reason}")
             return None
         self._told.discard("write")
+        self._keeper.kept(size)
         return entry
 
     def _not_kept(
@@ -277,7 +296,8 @@ class ResultCache:
             with self._gate.write(), marked:
                 manifest = place(self._blobs, manifest, stored, described, placed)
                 row = signer.pack(manifest)
-                self._index.put(manifest.key, row, manifest.label)
+                size = manifest.size_of_files
+                self._index.put(manifest.key, row, manifest.label, size)
         except BaseException:
             self._take_back(signer, placed)
             raise
@@ -315,9 +335,9 @@ class ResultCache:
                 ...
 
         Yields True to one holder at a time, over all threads and processes. If a
-        holder dies, the next takes over. Yields False when the time is up, when this
-        thread itself holds the key, or when the folder cannot hold locks: the caller
-        then computes without being alone.
+        holder dies, the next takes over. Yields False when the time is up or when this
+        thread itself holds the key. Where the folder cannot hold locks nobody can be
+        waited for, and each caller gets True.
 
         Parameters
         ----------
@@ -325,16 +345,26 @@ class ResultCache:
             Seconds to wait at most; 0 does not wait.
         """
         held: Claim | None = None
+        alone = True
         try:
             make_private(self.folder)
             held = self._claims.acquire(key, timeout)
+            alone = held is not None
         except OSError as problem:
             self._tell_once("write", remedy(self.folder, problem))
         try:
-            yield held is not None
+            yield alone
         finally:
             if held is not None:
                 self._claims.release(held)
+
+    def watch(self, key: str, wake: Callable[[], object]) -> bool:
+        """Call `wake` once when the thread of this process that holds a key lets go.
+
+        Returns False, and never calls it, if no thread of this process holds it: it
+        is free, or another process has it.
+        """
+        return self._claims.watch(key, wake)
 
     def holder(self, key: str) -> str:
         """Return who holds a key, as ``"process 4711 on host lab3"``, or nothing."""
@@ -371,23 +401,26 @@ class ResultCache:
         Parameters
         ----------
         max_bytes
-            If given, results also go until the rest fits: first those that took the
-            fewest seconds per byte.
+            If given, results also go until the rest fits: first those that save the
+            fewest seconds per byte, where a week without use halves what one saves.
         """
         if not self._index.exists():
             return self._blobs.sweep()
         signer = self._ready()
+        self._keeper.write_uses()
         with self._gate.collect():
             return collect(
                 self._index,
                 self._blobs,
                 signer,
                 max_bytes=max_bytes,
+                now=self._clock(),
                 is_current=self._is_current,
             )
 
     def close(self) -> None:
         """Close the index's file; the next call opens it again."""
+        self._keeper.close()
         self._index.close()
         self._signer = None
 
@@ -396,7 +429,7 @@ class ResultCache:
     def _ready(self) -> Signer:
         """Return the signer of the store as it is on disk now."""
         known = self._signer
-        if known is not None and self._store_file.exists():
+        if known is not None and os.path.exists(self._store_file):  # noqa: PTH110
             return known
         # The first use, or the folder was removed under us: begin (again).
         self._index.close()
@@ -404,7 +437,7 @@ class ResultCache:
         secret = self._secret or read_or_create(
             self._secret_file or load_settings().secret_file
         )
-        signer = Signer(secret, read_or_create(self._store_file, 16).hex())
+        signer = Signer(secret, read_or_create(Path(self._store_file), 16).hex())
         self._signer = signer
         if self._blobs.is_littered():
             self._tidy(signer)
@@ -413,11 +446,9 @@ class ResultCache:
     def _tidy(self, signer: Signer) -> None:
         """Remove what a killed process has left, unless somebody is writing."""
         with suppress(IndexUnavailable, OSError), self._gate.collect(wait=False):
-            collect(self._index, self._blobs, signer, is_current=lambda _: True)
-
-    @property
-    def _store_file(self) -> Path:
-        return self.folder / "store-id"
+            collect(
+                self._index, self._blobs, signer, is_current=lambda _: True, now=0.0
+            )
 
     def _spoiled(self, key: str, row: bytes, label: str, problem: str) -> None:
         with suppress(IndexUnavailable, OSError):
@@ -435,3 +466,7 @@ class ResultCache:
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, CacheWarning, stacklevel=2)
+
+
+def _any(_manifest: Manifest) -> bool:
+    return True

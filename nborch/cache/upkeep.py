@@ -15,6 +15,11 @@ __all__ = [
     "scrub",
 ]
 
+#: Without use a result loses half of its worth in this time: a week.
+HALF_LIFE_SECONDS = 7 * 86_400.0
+#: What finding a result saves at least, so that the age of quick ones counts too.
+LEAST_SECONDS = 0.001
+
 
 def manifests(index: Index, signer: Signer) -> Iterator[tuple[Manifest, bytes]]:
     """Yield every result that is ours, with its row."""
@@ -69,12 +74,13 @@ def scrub(index: Index, blobs: BlobStore, signer: Signer) -> list[Finding]:
     return findings
 
 
-def collect(
+def collect(  # noqa: PLR0913 - each is one thing that decides
     index: Index,
     blobs: BlobStore,
     signer: Signer,
     *,
     is_current: Callable[[Manifest], bool],
+    now: float,
     max_bytes: int | None = None,
 ) -> int:
     """Remove what no result needs; return the bytes freed. Nobody may be writing."""
@@ -85,7 +91,7 @@ def collect(
             index.delete_if(manifest.key, row)
             del needed[manifest.key]
     if max_bytes is not None:
-        _shrink(index, needed, max_bytes)
+        _shrink(index, needed, max_bytes, now)
     keep = {b.digest for manifest, _ in needed.values() for b in manifest.blobs()}
     freed = sum(len(row) for m, row in rows if m.key not in needed)
     for digest, size in list(blobs.present()):
@@ -96,9 +102,10 @@ def collect(
 
 
 def _shrink(
-    index: Index, needed: dict[str, tuple[Manifest, bytes]], max_bytes: int
+    index: Index, needed: dict[str, tuple[Manifest, bytes]], max_bytes: int, now: float
 ) -> None:
-    """Drop results until the rest fits, the cheapest per byte first."""
+    """Drop results until the rest fits, those of the least worth first."""
+    last_uses = index.last_uses()
     uses: dict[str, int] = {}
     total = 0
     for manifest, row in needed.values():
@@ -109,7 +116,10 @@ def _shrink(
 
     def worth(held: tuple[Manifest, bytes]) -> tuple[float, float]:
         manifest, row = held
-        return manifest.seconds / (manifest.size + len(row)), manifest.created_at
+        used = max(last_uses.get(manifest.key, 0.0), manifest.created_at)
+        seconds = manifest.seconds + LEAST_SECONDS
+        saved = seconds * 0.5 ** (max(now - used, 0.0) / HALF_LIFE_SECONDS)
+        return saved / (manifest.size + len(row)), used
 
     for manifest, row in sorted(needed.values(), key=worth):
         if total <= max_bytes:

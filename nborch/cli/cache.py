@@ -1,6 +1,5 @@
 """``nborch cache``: see, check and free what the result cache holds."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,23 +7,21 @@ import click
 
 from nborch.cache.base import KeptResult
 from nborch.home import current_home
+from nborch.settings import parse_size
 from nborch.view.badge import duration
 from nborch.view.table import print_facts, print_json, print_table, size
 
 __all__ = ["cache"]
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def parse_size(_context: Any, _parameter: Any, text: str | None) -> int | None:
-    """Return the number of bytes that ``500MB`` or ``1.5 GB`` means."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+\.?\d*)\s*([KMGT]?)I?B?", text.strip().upper())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is no size. Write it like 500MB or 1.5GB.")
-    return int(float(match[1]) * _UNITS[match[2]])
+def _bytes(_context: Any, _parameter: Any, text: str | None) -> int | None:
+    """Return the number of bytes of a size as it was typed."""
+    try:
+        return None if text is None else parse_size(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group()
@@ -90,7 +87,7 @@ def clear(task: str | None) -> None:
 @click.option(
     "--max-size",
     metavar="SIZE",
-    callback=parse_size,
+    callback=_bytes,
     help="Remove results until the rest fits, such as 5GB.",
 )
 def gc(max_size: int | None) -> None:

@@ -18,7 +18,7 @@ from nborch.store.connections import Connection
 from nborch.store.groups import EventGroup
 from nborch.store.queries import load_queries
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SQLiteStore", "fault_of", "transaction"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +40,16 @@ _REMEDIES = (
 )
 
 
+def fault_of(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return the error that tells a fault of the file in words, with its remedy."""
+    told = str(error)
+    remedies = [remedy for sign, remedy in _REMEDIES if sign in told]
+    return StoreError(
+        f"The run store {str(path)!r} cannot be used: {told}. "
+        + (remedies or ["Look at its disk and its permissions."])[0]
+    )
+
+
 def _told(
     method: "Callable[Concatenate[SQLiteStore, P], R]",
 ) -> "Callable[Concatenate[SQLiteStore, P], R]":
@@ -52,12 +62,7 @@ def _told(
         except _OURS:
             raise
         except sqlite3.Error as error:
-            told = str(error)
-            remedies = [remedy for sign, remedy in _REMEDIES if sign in told]
-            raise StoreError(
-                f"The run store {str(self.path)!r} cannot be used: {told}. "
-                + (remedies or ["Look at its disk and its permissions."])[0]
-            ) from error
+            raise fault_of(self.path, error) from error
 
     return call  # type: ignore[return-value]  # wraps() loses that it is a method
 
@@ -77,13 +82,13 @@ class SQLiteStore:
         self.path = path
         self._sql = load_queries("sqlite.sql")
         # Two, so that a long read does not keep the writer waiting.
-        self._writer = Connection(self._open)
-        self._reader = Connection(self._open)
+        self._writer = Connection(self.connect)
+        self._reader = Connection(self.connect)
 
     @_told
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted."""
-        with self._writer.held() as connection, _transaction(connection):
+        with self._writer.held() as connection, transaction(connection):
             return EventGroup(connection, self._sql, events).write()
 
     @_told
@@ -157,7 +162,8 @@ class SQLiteStore:
         with self._reader.held() as connection:
             return connection.execute(self._sql[query], values).fetchall()
 
-    def _open(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """Open one more connection to the file, which is made if it is not there."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -183,7 +189,7 @@ class SQLiteStore:
         schema = load_queries("sqlite_schema.sql")
         if _version(connection) == len(schema):
             return
-        with _transaction(connection):
+        with transaction(connection):
             done = _version(connection)
             if done > len(schema):
                 raise StoreError(
@@ -198,7 +204,7 @@ class SQLiteStore:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Do what follows as one write transaction."""
     # NB. IMMEDIATE: a transaction that starts by reading cannot wait for its turn to
     # write, it fails at once with "database is locked".

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from nborch.showing import duration
+
 __all__ = ["MIME", "Badge", "duration"]
 
 #: The facts of a badge travel and are stored under this type.
 MIME = "application/vnd.nborch.cell+json"
 
-MINUTE = 60
-HOUR = 3600
 _COLOURS = {"cached": "#2e7d32", "ran": "#1565c0", "uncached": "#8d6e00"}
 
 
@@ -62,22 +62,3 @@ class Badge:
             "text/html": f'<div style="{style}">{dot} {escape(str(self))}</div>',
             MIME: facts,
         }
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it.
-
-    >>> duration(0.0031), duration(4.13), duration(83), duration(5400)
-    ('3 ms', '4.1 s', '1 min 23 s', '1 h 30 min')
-    """
-    if seconds < 0.0995:  # noqa: PLR2004  # below it, tenths of a second say nothing
-        return f"{max(1, round(seconds * 1000))} ms"
-    # NB. Rounded before it is compared: 59.96 seconds are a minute, not 60.0 s.
-    tenths = round(seconds * 10)
-    if tenths < MINUTE * 10:
-        return f"{tenths / 10:.1f} s"
-    whole = round(seconds)
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    minutes = round(whole / MINUTE)
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from nborch.cli.main import cli
+from nborch.exceptions import InvalidDeclaration
+from nborch.settings import load_settings
 
 
 @pytest.fixture
@@ -59,3 +61,16 @@ def test_damage_is_found(run, home):
 
     assert "load" in run("verify")
     assert "All is well." in run("verify")
+
+
+def test_a_size_is_told_in_any_unit(run, home):
+    """Sizes are written as people do, and the setting takes the same."""
+    limits = {"1.5 GB": 1_500_000_000, "20kB": 20_000, "7": 7, "none": None}
+    for text, limit in limits.items():
+        told = load_settings(environ={"NBORCH_CACHE_SIZE_LIMIT": text})
+        assert told.cache_size_limit == limit
+
+    assert load_settings(environ={}).cache_size_limit == 20_000_000_000
+    assert "Freed" in run("gc", "--max-size", "1.5 GB")
+    with pytest.raises(InvalidDeclaration, match=r"cache_size_limit: 'big' is no size"):
+        load_settings(environ={"NBORCH_CACHE_SIZE_LIMIT": "big"})

@@ -133,6 +133,43 @@ def test_a_locked_store_costs_one_warning_and_no_event(recorder, store, monkeypa
     )
 
 
+def test_lines_do_not_push_out_states(recorder, store, monkeypatch, until):
+    """While the store cannot be written, lines of a log are dropped before states."""
+    monkeypatch.setattr("nborch.store.sqlite.PATIENCE", 0.05)
+    monkeypatch.setattr("nborch.recorder.RETRY", 0.1)
+    monkeypatch.setattr("nborch.recorder.BACKLOG", 50)
+    monkeypatch.setattr("nborch.recorder.MOST_HELD", 200)
+    store.records()
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    run = made("one")
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        recorder.record(line("first"))
+        assert not recorder.flush()
+        for i in range(500):
+            recorder.record(line(i))
+        recorder.record(run_created(run))
+        other.execute("ROLLBACK")
+        other.close()
+        assert until(recorder.flush)
+
+    assert store.record(run.id) is not None
+    assert len(store.events()) == 1 + 100 + 1
+    assert [str(w.message) for w in told][1].startswith("400 events were not recorded")
+
+
+def test_an_event_is_never_left_asleep(recorder, store, until):
+    """However a thread and the writer meet, each event is written unasked."""
+    for i in range(100):
+        recorder.record(line(i))
+        # Around the moment when the writer finds nothing more to do.
+        time.sleep(0.0205 + (i % 20) * 0.0001)
+
+    assert until(lambda: len(store.events()) == 100, timeout=2)
+
+
 def test_a_closed_recorder_goes_on_with_the_next_event(recorder, store):
     """Closing writes what is left; a later event starts it again."""
     recorder.record(line("one"))

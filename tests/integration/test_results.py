@@ -496,6 +496,151 @@ def test_an_error_frees_the_claim(cache):
         assert alone
 
 
+def test_waiters_are_woken_at_once(cache):
+    """Who waits for a thread of his own process is told when it lets go."""
+    woken = []
+    assert not cache.watch("key", lambda: woken.append("never"))
+
+    with cache.claim("key"):
+        assert cache.watch("key", lambda: woken.append("first"))
+        assert cache.watch("key", lambda: woken.append("second"))
+        assert not cache.watch("another key", lambda: woken.append("never"))
+        assert woken == []
+
+    assert woken == ["first", "second"]
+    with cache.claim("key"):
+        pass
+    assert woken == ["first", "second"]
+
+
+def test_a_waiting_thread_goes_on_at_once(cache):
+    """A thread that waits for another of its process loses no time."""
+    released = []
+    went_on = []
+
+    def wait():
+        with cache.claim("key"):
+            went_on.append(time.monotonic())
+
+    threads = [threading.Thread(target=wait) for _ in range(20)]
+    with cache.claim("key"):
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)  # polling would have slowed down by now
+        released.append(time.monotonic())
+    for thread in threads:
+        thread.join(10)
+
+    assert len(went_on) == 20
+    assert min(went_on) - released[0] < 0.015
+
+
+# -- a limit of the size --------------------------------------------------------------
+
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def clock():
+    """Seconds since 1970, turned by hand."""
+    return [1_700_000_000.0]
+
+
+@pytest.fixture
+def small(tmp_path, clock):
+    """A cache for a million bytes."""
+    cache = ResultCache(
+        tmp_path / "small", secret=SECRET, clock=lambda: clock[0], size_limit=MILLION
+    )
+    yield cache
+    cache.close()
+
+
+def test_a_full_cache_makes_room_by_itself(small, until):
+    """Past the limit the results go that save the least, and the rest stays."""
+    for n in range(12):
+        value = np.full(100_000, n, dtype="u1")
+        small.keep(f"key {n}", {"value": value}, seconds=n + 1.0)
+
+    assert until(lambda: small.stats().bytes <= MILLION)
+    small.close()
+    left = {entry.key for entry in small.entries()}
+    assert 7 <= len(left) <= 10
+    assert {"key 10", "key 11"} <= left
+    assert "key 0" not in left
+    assert (small.lookup("key 11").load("value") == 11).all()
+
+
+def test_what_is_used_outlives_what_is_not(small, clock):
+    """A week without use halves what a result is worth; a use makes it young again."""
+    for key in ("used", "unused", "slow"):
+        seconds = 1000.0 if key == "slow" else 1.0
+        small.keep(key, {"value": np.full(200_000, ord(key[1]), "u1")}, seconds=seconds)
+    clock[0] += 30 * DAY
+    small.lookup("used")
+    small.close()  # what was used when is known to the next process too
+
+    small.collect(500_000)
+    assert {entry.key for entry in small.entries()} == {"used", "slow"}
+
+    small.collect(300_000)
+    assert {entry.key for entry in small.entries()} == {"slow"}
+
+
+def test_a_result_larger_than_the_cache_is_not_kept(small):
+    """What would push out everything else is not kept, which is told."""
+    small.keep("other", {"value": 1})
+
+    with pytest.warns(
+        CacheWarning, match="Raise NBORCH_CACHE_SIZE_LIMIT, which is 1,0"
+    ):
+        assert small.keep("key", {"value": bytes(2 * MILLION)}) is None
+
+    assert small.lookup("key") is None
+    assert small.lookup("other") is not None
+
+
+def test_without_a_limit_nothing_goes(cache):
+    """A cache without a limit keeps everything."""
+    for n in range(12):
+        cache.keep(f"key {n}", {"value": np.full(100_000, n, dtype="u1")})
+    cache.close()
+
+    assert cache.stats().entries == 12
+
+
+def test_metadata_is_the_readers_to_change(cache):
+    """Changing the metadata of one hit does not change that of the next."""
+    cache.keep("key", {"value": 1}, meta={"shown": ["a"], "n": 1})
+    cache.keep("flat", {"value": 1}, meta={"n": 1})
+    for key in ("key", "flat"):
+        found = cache.lookup(key)
+        found.meta["n"] = 2
+        found.meta.setdefault("shown", []).append("b")
+
+    assert cache.lookup("key").meta == {"shown": ["a"], "n": 1}
+    assert cache.lookup("flat").meta == {"n": 1}
+
+
+def test_what_another_process_cleared_is_gone(cache):
+    """A result that was found here before is not found after another's clearing."""
+    cache.keep("key", {"value": 1}, label="one")
+    assert cache.lookup("key").load("value") == 1
+
+    python(
+        "import sys; from pathlib import Path\n"
+        "from nborch.cache.results import ResultCache\n"
+        "cache = ResultCache(Path(sys.argv[1]), secret=b's' * 32)\n"
+        "assert cache.forget('key')\n"
+        "cache.keep('other', {'value': 2})",
+        cache.folder,
+    )
+
+    assert cache.lookup("key") is None
+    assert cache.lookup("other").load("value") == 2
+
+
 # -- what cannot be used ---------------------------------------------------------------
 
 

@@ -459,7 +459,7 @@ def test_a_store_from_the_future_is_refused(path):
 
     with pytest.raises(
         StoreError,
-        match=r"written by a newer nborch \(schema 99, this one knows 1\). Upgrade nborch",
+        match=r"written by a newer nborch \(schema 99, this one knows 2\). Upgrade nborch",
     ):
         store.records()
 

@@ -178,7 +178,7 @@ def raises():
         (lambda: {"a": boom(return_state=True)}, "COMPLETED/Completed", None),
         (lambda: [boom(return_state=True), 1], "COMPLETED/Completed", None),
         (lambda: (inc(1, return_state=True), boom(return_state=True)), "FAILED/Failed", "1/2 states failed."),
-        (lambda: boom(return_state=True), "FAILED/Failed", "Task run encountered an exception: ValueError: boom"),
+        (lambda: boom(return_state=True), "FAILED/Failed", "1/1 states failed."),
         (lambda: [Completed(), Cancelled()], "CANCELLED/Cancelled", "1/2 states cancelled."),
     ],
 )  # fmt: skip

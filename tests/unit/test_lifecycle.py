@@ -234,7 +234,7 @@ def test_a_run_that_returns_an_unfinished_state_has_failed(value):
     [
         (ValueError("boom"), "Failed", "Task run encountered an exception: ValueError: boom"),
         (ValueError(), "Failed", "Task run encountered an exception: ValueError"),
-        (TimeoutError("mine"), "TimedOut", "Task run failed due to timeout: TimeoutError: mine"),
+        (TimeoutError("mine"), "TimedOut", "Task run failed due to timeout: TimeoutError('mine')"),
         (KeyboardInterrupt(), "Crashed", "Execution was aborted by KeyboardInterrupt."),
         (CancelledRun("by you"), "Cancelled", "CancelledRun: by you"),
         (Mute(), "Failed", "Task run encountered an exception: Mute: (its message cannot be shown)"),

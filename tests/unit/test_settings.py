@@ -62,6 +62,16 @@ def test_without_a_word_the_users_folder_is_home(tmp_path):
     assert told.log_level == "INFO"
 
 
+@pytest.mark.parametrize("text", ["70_000", '"70_000"'])
+def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
+    """The number of lines that are kept can be declared, and set for one process."""
+    project(tmp_path, f"[tool.nborch]\nlog_lines_limit = {text}\n")
+
+    assert load_settings(tmp_path, {}).log_lines_limit == 70_000
+    environ = {"NBORCH_LOG_LINES_LIMIT": "5"}
+    assert load_settings(tmp_path, environ).log_lines_limit == 5
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -75,6 +85,10 @@ def test_without_a_word_the_users_folder_is_home(tmp_path):
         ),
         ("[tool.nborch]\nlog_level = 10\n", "log_level must be a text, not 10"),
         ("[tool.nborch]\nhome = [\n", "cannot be read"),
+        (
+            '[tool.nborch]\nlog_lines_limit = "all"\n',
+            "log_lines_limit must be a whole number, not 'all'",
+        ),
     ],
 )
 def test_a_wrong_setting_is_told(tmp_path, text, message):

@@ -29,3 +29,29 @@ CREATE TABLE event (
     data TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_by_run ON event (run_id, sequence);
+
+-- name: migration_2
+-- Concurrency limits, who holds their slots, and which process waits.
+CREATE TABLE concurrency_limit (
+    name TEXT PRIMARY KEY,
+    slots INTEGER NOT NULL,
+    decay REAL NOT NULL,
+    spent REAL NOT NULL DEFAULT 0,
+    spent_at REAL NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE slot_lease (
+    limit_name TEXT NOT NULL,
+    lease_id TEXT NOT NULL,
+    slots INTEGER NOT NULL,
+    process TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    since REAL NOT NULL,
+    expires REAL NOT NULL,
+    PRIMARY KEY (limit_name, lease_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE slot_waiter (
+    ticket INTEGER PRIMARY KEY AUTOINCREMENT,
+    names TEXT NOT NULL,
+    process TEXT NOT NULL,
+    seen REAL NOT NULL
+) STRICT;

@@ -1,0 +1,1 @@
+"""Limits on how much runs at once: `nborch.concurrency.sync`, and its async twin."""

@@ -1,0 +1,370 @@
+"""Futures: what a submitted task run will have come to.
+
+>>> from nborch import flow, task
+>>> @task
+... def double(n: int) -> int:
+...     return 2 * n
+>>> @flow
+... def doubled():
+...     futures = [double.submit(n) for n in (1, 2)]
+...     wait(futures)
+...     return [future.result() for future in futures]
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from nborch.nested import replaced
+from nborch.states import Pending, State
+
+__all__ = [
+    "DoneAndNotDoneFutures",
+    "Future",
+    "FutureList",
+    "PrefectFuture",
+    "PrefectFutureList",
+    "Slot",
+    "as_completed",
+    "ended",
+    "resolve_futures_to_results",
+    "resolve_futures_to_states",
+    "slot",
+    "wait",
+]
+
+R = TypeVar("R")
+
+
+class Slot(Protocol):
+    """A worker's right to work, which it gives back while it waits."""
+
+    def leave(self) -> None:
+        """Let another worker work."""
+        ...
+
+    def enter(self) -> None:
+        """Wait until this worker may work again."""
+        ...
+
+
+#: The slot of the worker that runs this code, if one does.
+slot: ContextVar[Slot | None] = ContextVar("nborch_slot", default=None)
+
+
+@contextmanager
+def _stepped_aside() -> Iterator[None]:
+    """Wait without keeping another run from running."""
+    held = slot.get()
+    if held is None:
+        yield
+        return
+    held.leave()
+    try:
+        yield
+    finally:
+        held.enter()
+
+
+# One lock for all: it is held for the moment of a hand-over only.
+_handing_over = threading.Lock()
+
+
+class Future(Generic[R]):
+    """The result of a task run that may still be going on.
+
+    Get one from ``task.submit(...)``; ``await future`` works as well as
+    ``future.result()``.
+
+    Attributes
+    ----------
+    task_run_id
+        The id of the run.
+    name
+        The name of the run.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_observed",
+        "_peek",
+        "_state",
+        "name",
+        "task_run_id",
+    )
+
+    def __init__(
+        self, task_run_id: str, name: str, peek: Callable[[], State | None]
+    ) -> None:
+        self.task_run_id = task_run_id
+        self.name = name
+        self._peek: Callable[[], State | None] | None = peek
+        self._state: State | None = None
+        self._callbacks: list[Callable[[Future[R]], object]] | None = None
+        self._observed = False
+
+    @property
+    def state(self) -> State:
+        """Where the run stands now."""
+        ended = self._state
+        if ended is not None:
+            self._observed = True
+            return ended
+        peek = self._peek
+        # Between the two looks it may have ended.
+        return (peek and peek()) or self._state or Pending()
+
+    def done(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._state is not None
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the run has ended, or `timeout` seconds are over."""
+        if self._state is not None:
+            return
+        ended = threading.Event()
+        self.on_end(lambda _: ended.set())
+        with _stepped_aside():
+            ended.wait(timeout)
+
+    def result(
+        self,
+        timeout: float | None = None,
+        raise_on_failure: bool = True,  # noqa: FBT001, FBT002  # as in Prefect
+    ) -> R:
+        """Return what the run returned.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most; for ever if not given.
+        raise_on_failure
+            Raise the exception of a failed run; otherwise return it.
+
+        Raises
+        ------
+        TimeoutError
+            The run has not ended in time.
+        UnfinishedRun
+            The run will never run, because another failed that it needs.
+        """
+        self.wait(timeout)
+        state = self._state
+        if state is None:
+            raise TimeoutError(
+                f"Task run {self.name!r} did not end within {timeout} seconds. "
+                "It goes on; ask again later or with a longer timeout."
+            )
+        self._observed = True
+        return state.result(raise_on_failure=raise_on_failure)  # type: ignore[no-any-return]  # as submitted
+
+    def add_done_callback(self, fn: Callable[["Future[R]"], object]) -> None:
+        """Call ``fn(future)`` when the run has ended; at once if it has."""
+        self.on_end(fn)
+
+    def on_end(self, fn: Callable[["Future[R]"], object]) -> None:
+        """Call ``fn(future)`` when the run has ended; at once if it has."""
+        with _handing_over:
+            if self._state is None:
+                if self._callbacks is None:
+                    self._callbacks = []
+                self._callbacks.append(fn)
+                return
+        fn(self)
+
+    def end(self, state: State) -> None:
+        """Take the run's last state; for the engine."""
+        with _handing_over:
+            if self._state is not None:
+                return
+            self._state = state
+            callbacks, self._callbacks, self._peek = self._callbacks, None, None
+        for callback in callbacks or ():
+            callback(self)
+
+    def peeked(self) -> State | None:
+        """Return the last state without counting as one who asked; for the engine."""
+        return self._state
+
+    def observe(self) -> None:
+        """Note that somebody sees to it should the run have failed."""
+        self._observed = True
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody has asked how the run ended."""
+        return self._observed
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        yield from ended(self).__await__()
+        return self.result()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It travels to other processes as what it has come to.
+        self.wait()
+        return _ended, (self.task_run_id, self.name, self.state)
+
+    def __repr__(self) -> str:
+        return f"<Future of {self.name!r}: {self._state or self.state!r}>"
+
+
+async def ended(future: Future[Any]) -> None:
+    """Wait in the event loop until the run has ended."""
+    if future.done():
+        return
+    # Who awaits has loaded it long before.
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+
+    def tell(_: object) -> None:
+        # The loop may be gone, and what waited in it cancelled.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set, told)
+
+    future.on_end(tell)
+    await told
+
+
+def _set(told: Any) -> None:
+    if not told.done():
+        told.set_result(None)
+
+
+def _ended(task_run_id: str, name: str, state: State) -> Future[Any]:
+    future: Future[Any] = Future(task_run_id, name, lambda: None)
+    future.end(state)
+    return future
+
+
+class FutureList(list[Future[R]]):
+    """The futures of a `map`, in the order of its arguments."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until all runs have ended, or `timeout` seconds are over."""
+        wait(self, timeout)
+
+    def result(
+        self,
+        timeout: float | None = None,
+        raise_on_failure: bool = True,  # noqa: FBT001, FBT002  # as in Prefect
+    ) -> list[R]:
+        """Return what the runs returned, in order.
+
+        Raises
+        ------
+        TimeoutError
+            Some run has not ended within `timeout` seconds.
+        """
+        missing = wait(self, timeout).not_done
+        if missing:
+            raise TimeoutError(
+                f"{len(missing)} of {len(self)} task runs did not end within "
+                f"{timeout} seconds. They go on; ask again later."
+            )
+        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+
+
+#: Prefect's names.
+PrefectFuture = Future
+PrefectFutureList = FutureList
+
+
+class DoneAndNotDoneFutures(NamedTuple):
+    """The futures whose runs have ended, and the others."""
+
+    done: set[Future[Any]]
+    not_done: set[Future[Any]]
+
+
+def wait(
+    futures: Iterable[Future[Any]], timeout: float | None = None
+) -> DoneAndNotDoneFutures:
+    """Wait until all runs have ended; return which have and which have not.
+
+    Parameters
+    ----------
+    timeout
+        Seconds to wait at most; for ever if not given.
+    """
+    futures = list(futures)
+    ended = threading.Event()
+    missing = [future for future in futures if not future.done()]
+    if missing:
+        # NB. Counted by pop(), which no two threads can do to one item.
+        left = missing[:-1]
+
+        def count(_: object) -> None:
+            try:
+                left.pop()
+            except IndexError:
+                ended.set()
+
+        for future in missing:
+            future.on_end(count)
+        with _stepped_aside():
+            ended.wait(timeout)
+    done = {future for future in futures if future.done()}
+    return DoneAndNotDoneFutures(done, set(futures) - done)
+
+
+def as_completed(
+    futures: Iterable[Future[R]], timeout: float | None = None
+) -> Iterator[Future[R]]:
+    """Yield each future when its run has ended, the first one first.
+
+    Raises
+    ------
+    TimeoutError
+        Some runs have not ended within `timeout` seconds.
+    """
+    import time
+
+    waited = set(futures)
+    ready: deque[Future[R]] = deque()
+    changed = threading.Condition()
+
+    def take(future: Future[R]) -> None:
+        with changed:
+            ready.append(future)
+            changed.notify()
+
+    for future in waited:
+        future.on_end(take)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for left in range(len(waited), 0, -1):
+        if not ready:
+            rest = None if deadline is None else deadline - time.monotonic()
+            with _stepped_aside(), changed:
+                if not changed.wait_for(lambda: ready, rest):
+                    raise TimeoutError(
+                        f"{left} of {len(waited)} task runs did not end within "
+                        f"{timeout} seconds."
+                    )
+        yield ready.popleft()
+
+
+def resolve_futures_to_states(expr: Any) -> Any:
+    """Return the expression with the state of each future in place of it.
+
+    Waits for every future in it, at any depth.
+    """
+    return replaced(expr, (Future,), _last_state)
+
+
+def resolve_futures_to_results(expr: Any) -> Any:
+    """Return the expression with the result of each future in place of it.
+
+    Waits for every future in it, at any depth; a failed one raises.
+    """
+    return replaced(expr, (Future,), lambda future: future.result())
+
+
+def _last_state(future: Future[Any]) -> State:
+    future.wait()
+    return future.state

@@ -1,0 +1,154 @@
+"""Values within values: find some in lists, dicts and the like, and replace them.
+
+Most arguments hold nothing to be found and may be large. So they are first searched
+level by level with `gc.get_referents`, which looks at a million items in a few
+hundredths of a second; only what holds something is walked through item by item.
+"""
+
+import dataclasses
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+__all__ = ["hold", "replaced"]
+
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+#: Whether instances of a type are looked into, as far as it has been asked.
+_looked_into: dict[type, bool] = dict.fromkeys(_CONTAINERS, True)
+_looked_into.update(
+    dict.fromkeys((int, str, float, bool, bytes, complex, type(None), type), False)
+)
+
+
+def _is_looked_into(kind: type) -> bool:
+    known = _looked_into.get(kind)
+    if known is None:
+        known = issubclass(kind, list | tuple | dict | set | frozenset) or (
+            dataclasses.is_dataclass(kind) or hasattr(kind, "__pydantic_fields__")
+        )
+        _looked_into[kind] = known
+    return known
+
+
+def hold(values: Iterable[Any], wanted: tuple[type, ...], opaque: type) -> bool:
+    """Tell whether some value is, or holds at any depth, an instance of `wanted`.
+
+    >>> hold([1, {"a": [2.5]}], (float,), bytes), hold([1, ["a"]], (float,), bytes)
+    (True, False)
+
+    Parameters
+    ----------
+    opaque
+        Instances of it are not looked into; they count if they are wanted.
+    """
+    level = [value for value in values if _may_hold(value, wanted)]
+    if not level:
+        return False
+    seen: set[int] = set()
+    while level:
+        kinds = set(map(type, level))
+        if any(issubclass(kind, wanted) for kind in kinds):
+            return True
+        within = {
+            kind for kind in kinds if _is_looked_into(kind) and kind is not opaque
+        }
+        if not within:
+            return False
+        fresh = [v for v in level if type(v) in within and id(v) not in seen]
+        seen.update(map(id, fresh))
+        level = gc.get_referents(*fresh)
+    return False
+
+
+def _may_hold(value: Any, wanted: tuple[type, ...]) -> bool:
+    kind = type(value)
+    return _looked_into.get(kind, True) or issubclass(kind, wanted)
+
+
+def replaced(
+    value: Any, wanted: tuple[type, ...], replace: Callable[[Any], Any]
+) -> Any:
+    """Return the value with each instance of `wanted` in it replaced.
+
+    Containers without one come back as they are, others as new ones of their type.
+
+    >>> replaced([1, {"a": 2.5}, "b"], (float,), int)
+    [1, {'a': 2}, 'b']
+    """
+    return _Walk(wanted, replace).changed(value)
+
+
+class _Walk:
+    """One walk through a value."""
+
+    def __init__(
+        self, wanted: tuple[type, ...], replace: Callable[[Any], Any]
+    ) -> None:
+        self._wanted = wanted
+        self._replace = replace
+        # What is being walked through: a value may hold itself.
+        self._within: set[int] = set()
+
+    def changed(self, value: Any) -> Any:
+        if isinstance(value, self._wanted):
+            return self._replace(value)
+        kind = type(value)
+        if not _is_looked_into(kind) or id(value) in self._within:
+            return value
+        self._within.add(id(value))
+        try:
+            return self._rebuilt(value, kind)
+        finally:
+            self._within.discard(id(value))
+
+    def _rebuilt(self, value: Any, kind: type) -> Any:
+        if isinstance(value, dict):
+            return self._rebuilt_dict(value, kind)
+        if isinstance(value, list | tuple | set | frozenset):
+            items = [self.changed(item) for item in value]
+            if all(new is old for new, old in zip(items, value, strict=True)):
+                return value
+            # A named tuple takes its fields one by one.
+            return kind(*items) if hasattr(kind, "_fields") else kind(items)
+        return self._rebuilt_object(value)
+
+    def _rebuilt_dict(self, value: dict[Any, Any], kind: type) -> Any:
+        pairs = {self.changed(k): self.changed(v) for k, v in value.items()}
+        if all(
+            new is old
+            for (k, v), (nk, nv) in zip(value.items(), pairs.items(), strict=False)
+            for new, old in ((nk, k), (nv, v))
+        ):
+            return value
+        if kind is dict:
+            return pairs
+        # Such as a defaultdict, which is made with something else than pairs.
+        import copy
+
+        made = copy.copy(value)
+        made.clear()
+        made.update(pairs)
+        return made
+
+    def _rebuilt_object(self, value: Any) -> Any:
+        """Return a copy of a dataclass or model whose fields have changed."""
+        names = _fields(value)
+        new = {name: self.changed(getattr(value, name)) for name in names}
+        if all(new[name] is getattr(value, name) for name in names):
+            return value
+        import copy
+
+        made = copy.copy(value)
+        for name, field in new.items():
+            # Frozen ones too: the copy is nobody else's yet.
+            object.__setattr__(made, name, field)
+        return made
+
+
+def _fields(value: Any) -> list[str]:
+    if dataclasses.is_dataclass(value):
+        names: Iterable[str] = (field.name for field in dataclasses.fields(value))
+    else:
+        model: Mapping[str, Any] = type(value).__pydantic_fields__
+        names = model
+    return [name for name in names if hasattr(value, name)]

@@ -1,0 +1,75 @@
+"""Calls at a later time, and the interruption of threads."""
+
+import heapq
+import os
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+
+__all__ = ["call_later", "interrupt"]
+
+
+class _Timers:
+    """The calls that wait for their time."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = count()
+        self._thread: threading.Thread | None = None
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        with self._changed:
+            due = time.monotonic() + seconds
+            # Numbered, because functions cannot be ordered.
+            heapq.heappush(self._waiting, (due, next(self._numbers), function))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="nborch-timers", daemon=True
+                )
+                self._thread.start()
+            elif self._waiting[0][0] == due:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                rest = self._waiting[0][0] - time.monotonic()
+                if rest > 0:
+                    self._changed.wait(rest)
+                    continue
+                _, _, function = heapq.heappop(self._waiting)
+                is_last = not self._waiting
+                if is_last:
+                    self._thread = None
+            function()
+            if is_last:
+                return
+
+
+_timers = _Timers()
+
+
+def call_later(seconds: float, function: Callable[[], object]) -> None:
+    """Call a short function that does not raise after so many seconds."""
+    _timers.call_later(seconds, function)
+
+
+def interrupt(thread: int, error: type[BaseException]) -> None:
+    """Have the exception raised in a thread, at its next line of Python."""
+    # Costs 5 ms to load, and few programs interrupt anything.
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error)
+    )
+
+
+def _renew_in_child() -> None:
+    # The thread is the parent's, and so are the calls.
+    global _timers  # noqa: PLW0603  # one for the process
+    _timers = _Timers()
+
+
+os.register_at_fork(after_in_child=_renew_in_child)
