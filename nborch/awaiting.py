@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nborch.futures import Future, ended
 from nborch.lifecycle import Raised, Returned, Steps
-from nborch.performing import Performer, act, raised
+from nborch.performing import OVERDUE, TURN, Arm, Performer, act, raised
 from nborch.states import State
 
 __all__ = ["Awaiting", "drive"]
@@ -40,6 +41,15 @@ class Awaiting:
         """Wait until all of the futures have ended."""
         for future in futures:
             await ended(future)
+
+    async def wait(self, arm: Arm) -> None:
+        """Wait until what was armed is called, or until it is time for a look."""
+        import asyncio
+
+        loop, called = asyncio.get_running_loop(), asyncio.Event()
+        armed = arm(lambda: loop.call_soon_threadsafe(called.set))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(called.wait(), OVERDUE if armed else TURN)
 
 
 async def drive(

@@ -1,12 +1,13 @@
 """The driver for plain functions: performs a lifecycle, waiting in this thread."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from nborch.futures import Future, wait
 from nborch.lifecycle import Raised, Returned, Steps
-from nborch.performing import Performer, act, called
+from nborch.performing import OVERDUE, TURN, Arm, Performer, act, called
 from nborch.states import State
 
 __all__ = ["Blocking", "drive"]
@@ -32,6 +33,11 @@ class Blocking:
         """Wait until all of the futures have ended."""
         wait(futures)
 
+    async def wait(self, arm: Arm) -> None:
+        """Wait until what was armed is called, or until it is time for a look."""
+        called_back = threading.Event()
+        called_back.wait(OVERDUE if arm(called_back.set) else TURN)
+
 
 def drive(steps: Steps, performer: Performer, function: Callable[[], Any]) -> State:
     """Perform the steps of a run that calls `function`; return its last state."""
@@ -42,4 +48,3 @@ def drive(steps: Steps, performer: Performer, function: Callable[[], Any]) -> St
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # what act() returns
     raise AssertionError("A blocking run waited for an event loop.")
-

@@ -171,10 +171,12 @@ class _Replacement:
     def put(self) -> None:
         """Put ours in its place, unless it is there."""
         present = getattr(self._owner, self._name)
-        if present is not self._ours:
+        if present is self._ours:
+            return
+        if present is not self._original:
             self._original = present
             self._ours = functools.wraps(present)(self._make(present))
-            setattr(self._owner, self._name, self._ours)
+        setattr(self._owner, self._name, self._ours)
 
     def take_back(self) -> None:
         """Put back what was there, unless somebody has replaced ours."""

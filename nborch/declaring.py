@@ -12,7 +12,7 @@ from nborch import awaiting, blocking, generating
 from nborch.annotations import NotSet
 from nborch.calling import Call
 from nborch.context import RunContext
-from nborch.exceptions import InvalidDeclaration
+from nborch.exceptions import InvalidDeclaration, did_you_mean
 from nborch.parameters import plain_names, signature_of
 from nborch.results import Recall
 from nborch.runs import RunKind
@@ -31,7 +31,13 @@ from nborch.specs import (
 )
 from nborch.states import State
 
-__all__ = ["Declared", "callable_name", "checked_hooks", "common_spec", "kept"]
+__all__ = [
+    "Declared",
+    "callable_name",
+    "changed_options",
+    "checked_hooks",
+    "common_spec",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -341,18 +347,25 @@ def _ending(
     return state.exception()
 
 
-def kept(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a declaration with those changed that were given.
+def changed_options(
+    owner: str, options: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of a declaration with some changed.
 
-    None stands for "as it was", and so does `NotSet`, where None means something.
+    None stands for "as it was" where it cannot be meant.
     """
+    for name in changes:
+        if name not in options:
+            raise InvalidDeclaration(
+                f"{owner} has no option {name!r}.{did_you_mean(name, options)}"
+            )
     new = {
         name: value
         for name, value in changes.items()
         if value is not NotSet and not (value is None and name in _NONE_KEEPS)
     }
     if "cache_key_fn" in new:
-        new.setdefault("cache_policy", None)
+        new.setdefault("cache_policy", NotSet)
     elif "cache_policy" in new:
         new["cache_key_fn"] = None
     return {**options, **new}

@@ -3,21 +3,21 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
-from nborch.annotations import NotSet
 from nborch.calling import Call
 from nborch.context import RunContext
-from nborch.declaring import Declared, callable_name, common_spec, kept
+from nborch.declaring import Declared, callable_name, changed_options, common_spec
 from nborch.exceptions import InvalidDeclaration
 from nborch.futures import Future, resolve_futures_to_states
 from nborch.lifecycle import state_of_value
 from nborch.logs import tell
 from nborch.nested import hold
-from nborch.parameters import spread
+from nborch.parameters import bind, spread
 from nborch.runs import RunKind, flow_run_name
 from nborch.serializers import checked_serializer
-from nborch.sketching import Sketch, sketched
+from nborch.showing import of_flow
+from nborch.sketching import Sketch, sketched, sketched_async
 from nborch.specs import Delays, Hook, RunNaming, Spec, checked_jitter
 from nborch.states import Completed, State
 from nborch.submitting import Submissions
@@ -25,11 +25,38 @@ from nborch.task_runners.base import TaskRunner
 from nborch.task_runners.threads import ThreadPoolTaskRunner
 from nborch.validation import Validation
 
-__all__ = ["Flow", "flow"]
+__all__ = ["Flow", "FlowOptions", "flow"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Hook)
+
+
+class FlowOptions(TypedDict, total=False):
+    """The options of a flow, by name and type; `flow` says what they mean."""
+
+    name: str | None
+    version: str | None
+    flow_run_name: RunNaming | None
+    retries: int | None
+    retry_delay_seconds: Delays | None
+    retry_jitter_factor: float | None
+    task_runner: TaskRunner | None
+    description: str | None
+    tags: Iterable[str] | None
+    timeout_seconds: float | None
+    validate_parameters: bool
+    persist_result: bool | None
+    result_storage: object
+    result_serializer: object
+    cache_result_in_memory: bool
+    log_prints: bool | None
+    on_completion: Sequence[Hook] | None
+    on_failure: Sequence[Hook] | None
+    on_cancellation: Sequence[Hook] | None
+    on_crashed: Sequence[Hook] | None
+    on_running: Sequence[Hook] | None
+
 
 #: A message names at most this many of the task runs that failed.
 MOST_NAMED = 3
@@ -52,9 +79,7 @@ class Flow(Declared[P, R]):
         Whether parameters are made and checked as they are annotated.
     """
 
-    def __init__(
-        self, fn: Callable[P, R], spec: Spec, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, fn: Callable[P, R], spec: Spec, options: dict[str, Any]) -> None:
         super().__init__(fn, spec, options)
         self.task_runner: TaskRunner = options["task_runner"] or ThreadPoolTaskRunner()
         self.should_validate_parameters = options["validate_parameters"]
@@ -70,31 +95,7 @@ class Flow(Declared[P, R]):
         """
         return self._validation.validated(parameters)
 
-    def with_options(  # noqa: PLR0913  # the options of the decorator
-        self,
-        *,
-        name: str | None = None,
-        version: str | None = None,
-        retries: int | None = NotSet,
-        retry_delay_seconds: Delays | None = NotSet,
-        retry_jitter_factor: float | None = NotSet,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        flow_run_name: RunNaming | None = None,
-        task_runner: TaskRunner | None = None,
-        timeout_seconds: float | None = None,
-        validate_parameters: bool | None = None,
-        persist_result: bool | None = NotSet,
-        result_storage: object = NotSet,
-        result_serializer: object = NotSet,
-        cache_result_in_memory: bool | None = None,
-        log_prints: bool | None = NotSet,
-        on_completion: Sequence[Hook] | None = None,
-        on_failure: Sequence[Hook] | None = None,
-        on_cancellation: Sequence[Hook] | None = None,
-        on_crashed: Sequence[Hook] | None = None,
-        on_running: Sequence[Hook] | None = None,
-    ) -> Self:
+    def with_options(self, **options: Unpack[FlowOptions]) -> Self:
         """Return this flow with some options changed; the original stays as it is.
 
         >>> @flow
@@ -103,9 +104,8 @@ class Flow(Declared[P, R]):
         >>> report.with_options(name="monthly", retries=2).name
         'monthly'
         """
-        changes = dict(locals())
-        del changes["self"]
-        changed: Self = _flow_of(self._declared_fn(), **kept(self._options, changes))
+        options_now = changed_options(self.owner, self._options, options)
+        changed: Self = _flow_of(self._declared_fn(), **options_now)
         return changed.__get__(self.bound[0]) if self.bound else changed
 
     def on_cancellation(self, hook: H) -> H:
@@ -122,11 +122,34 @@ class Flow(Declared[P, R]):
         Its own code runs; each task gives its ``viz_return_value``, or a stand-in.
         A notebook shows the picture, and ``str()`` of it is mermaid text.
         """
+        bind(self.signature, args, kwargs, self.owner)
         return sketched(self.fn, args, kwargs)
 
     def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return what a run would do as mermaid text, without running any task."""
-        return str(sketched(self.fn, args, kwargs))
+        return str(self.visualize(*args, **kwargs))
+
+    async def avisualize(self, *args: P.args, **kwargs: P.kwargs) -> Sketch:
+        """Do what `visualize` does, in the running event loop."""
+        return await sketched_async(self.fn, args, kwargs)
+
+    async def agenerate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Do what `generate_mermaid_graph` does, in the running event loop."""
+        return str(await self.avisualize(*args, **kwargs))
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        rows = [
+            ("retries", self.retries or None),
+            ("timeout", self.timeout_seconds and f"{self.timeout_seconds:g} s"),
+            ("task runner", self.task_runner),
+        ]
+        return of_flow(
+            self.name,
+            self.signature,
+            description=self.description,
+            tags=self.tags,
+            rows=rows,
+        )
 
     # What a call asks for.
 
@@ -136,7 +159,7 @@ class Flow(Declared[P, R]):
         return name, name
 
     def body(self, call: Call) -> Any:
-        """Return what the function returns, when all that it has submitted has ended."""
+        """Return what the function returns, once all that it submitted has ended."""
         if self.isgenerator:
             return self._function(call)
         if self.isasync:
@@ -227,30 +250,7 @@ def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
 
 
 @overload
-def flow(
-    *,
-    name: str | None = None,
-    version: str | None = None,
-    flow_run_name: RunNaming | None = None,
-    retries: int | None = None,
-    retry_delay_seconds: Delays | None = None,
-    retry_jitter_factor: float | None = None,
-    task_runner: TaskRunner | None = None,
-    description: str | None = None,
-    tags: Iterable[str] | None = None,
-    timeout_seconds: float | None = None,
-    validate_parameters: bool = True,
-    persist_result: bool | None = None,
-    result_storage: object = None,
-    result_serializer: object = None,
-    cache_result_in_memory: bool = True,
-    log_prints: bool | None = None,
-    on_completion: Sequence[Hook] | None = None,
-    on_failure: Sequence[Hook] | None = None,
-    on_cancellation: Sequence[Hook] | None = None,
-    on_crashed: Sequence[Hook] | None = None,
-    on_running: Sequence[Hook] | None = None,
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(**options: Unpack[FlowOptions]) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
 def flow(

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from nborch.nested import replaced
+from nborch.showing import of_future
 from nborch.states import Pending, State
 
 __all__ = [
@@ -207,6 +208,11 @@ class Future(Generic[R]):
         # It travels to other processes as what it has come to.
         self.wait()
         return _ended, (self.task_run_id, self.name, self.state)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        # To be looked at is not to be asked how it ended.
+        state = self.peeked() or (self._peek and self._peek()) or Pending()
+        return of_future(self.name, (state.type, state.name), state.message)
 
     def __repr__(self) -> str:
         return f"<Future of {self.name!r}: {self._state or self.state!r}>"

@@ -249,7 +249,7 @@ async def generate_async(
     yield state
 
 
-class _Over(Exception):  # noqa: N818  # it is no error
+class _Over(Exception):  # it is no error
     """The run has ended."""
 
     def __init__(self, state: State) -> None:
@@ -259,7 +259,7 @@ class _Over(Exception):  # noqa: N818  # it is no error
 
 @dataclass(slots=True)
 class _Stretch:
-    """Run a coroutine until it hands out an item; what the loop is to do is passed on."""
+    """Run a coroutine until it hands out an item; pass on what the loop is to do."""
 
     running: Any
     asked: _Asked

@@ -53,7 +53,11 @@ class Home:
         # Who reuses no result need not load what keeps them (law 7).
         from nborch.cache.results import ResultCache
 
-        return ResultCache(self.folder / "cache", secret_file=self.settings.secret_file)
+        return ResultCache(
+            self.folder / "cache",
+            secret_file=self.settings.secret_file,
+            size_limit=self.settings.cache_size_limit,
+        )
 
     @property
     def process(self) -> str:
@@ -95,7 +99,14 @@ class Home:
 
 
 _homes: dict[Path, Home] = {}
-_found: dict[tuple[str | None, str | None, str], Home] = {}
+_found: dict[tuple[str | None, ...], Home] = {}
+#: The settings depend on these and on the current folder.
+_VARIABLES = (
+    "NBORCH_HOME",
+    "NBORCH_LOG_LEVEL",
+    "NBORCH_CACHE_SIZE_LIMIT",
+    "NBORCH_LOG_LINES_LIMIT",
+)
 _homes_lock = threading.Lock()
 
 
@@ -116,7 +127,7 @@ def current_home() -> Home:
         folder = os.getcwd()  # noqa: PTH109  # 10x faster, on every call of a task
     except FileNotFoundError:
         folder = "/"  # the current folder was removed
-    start = (environ.get("NBORCH_HOME"), environ.get("NBORCH_LOG_LEVEL"), folder)
+    start = (folder, *map(environ.get, _VARIABLES))
     home = _found.get(start)
     if home is None:
         home = _found[start] = open_home(load_settings(Path(folder)))

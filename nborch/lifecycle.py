@@ -212,36 +212,20 @@ def lifecycle(spec: Spec, *, gathers: bool = False, occupies: bool = False) -> S
         Whether the run has tags, which may be limited.
     """
     yield _ENTER_PENDING
-    if gathers:
-        missing = yield _GATHER
-        if missing is not None:
-            state = NotReady(message=str(missing), data=missing)
-            yield Enter(state, 0)
-            return state
-    if spec.reuses:
-        # A refresh looks at nothing but still computes alone and keeps the result.
-        hit = None if spec.refreshes else (yield _LOOKUP)
-        hit = hit or (yield _ACQUIRE)
-        if hit:
-            state = Cached(data=hit.value, details=hit.details)
+    if gathers or spec.reuses:
+        state = yield from _without_a_call(spec, gathers=gathers)
+        if state is not None:
             yield Enter(state, 0)
             return state
     attempt = 1
     while True:
-        if occupies and not (yield Occupy(wait=False)):
-            yield Enter(AwaitingConcurrencySlot(), attempt - 1)
-            yield Occupy(wait=True)
+        if occupies:
+            yield from _in_turn(attempt)
         yield _ENTER_RUNNING if attempt == 1 else Enter(_RETRYING, attempt)
         outcome = yield _FIRST_CALL if attempt == 1 else Call(attempt)
         state = _state_after(spec, outcome)
         if _may_be_retried(state, outcome) and attempt <= spec.retries:
-            delay = yield from _delay_before_retry(spec, state, attempt)
-            if delay:
-                waiting = AwaitingRetry(
-                    message=state.message, details={"retry_in_seconds": delay}
-                )
-                yield Enter(waiting, attempt)
-                yield Sleep(delay)
+            delay = yield from _wait_before_retry(spec, state, attempt)
             if delay is not None:
                 attempt += 1
                 continue
@@ -254,21 +238,52 @@ def lifecycle(spec: Spec, *, gathers: bool = False, occupies: bool = False) -> S
         return state
 
 
+def _without_a_call(
+    spec: Spec, *, gathers: bool
+) -> Generator[Command, Any, State | None]:
+    """Return the final state of a run that needs no call, or cannot have one."""
+    if gathers:
+        missing = yield _GATHER
+        if missing is not None:
+            return NotReady(message=str(missing), data=missing)
+    if not spec.reuses:
+        return None
+    # A refresh looks at nothing but still computes alone and keeps the result.
+    hit = None if spec.refreshes else (yield _LOOKUP)
+    hit = hit or (yield _ACQUIRE)
+    return Cached(data=hit.value, details=hit.details) if hit else None
+
+
+def _in_turn(attempt: int) -> Generator[Command, Any, None]:
+    """Wait until the run's tags let it run."""
+    if not (yield Occupy(wait=False)):
+        yield Enter(AwaitingConcurrencySlot(), attempt - 1)
+        yield Occupy(wait=True)
+
+
 def _may_be_retried(state: State, outcome: Returned | Raised) -> bool:
     if state.type is not StateType.FAILED:
         return False
     return isinstance(outcome, Returned) or outcome.again
 
 
-def _delay_before_retry(
+def _wait_before_retry(
     spec: Spec, state: State, attempt: int
 ) -> Generator[Command, Any, float | None]:
-    """Return the seconds to wait before the next attempt; None for no other."""
+    """Wait before the next attempt; return how long, or None if there is to be none."""
     delay = spec.delay(attempt)
-    if spec.retry_condition is None and not spec.retry_jitter:
-        return delay
-    draw = yield Consider(state)
-    return None if draw is None else spec.jittered(delay, draw)
+    if spec.retry_condition is not None or spec.retry_jitter:
+        draw = yield Consider(state)
+        if draw is None:
+            return None
+        delay = spec.jittered(delay, draw)
+    if delay:
+        waiting = AwaitingRetry(
+            message=state.message, details={"retry_in_seconds": delay}
+        )
+        yield Enter(waiting, attempt)
+        yield Sleep(delay)
+    return delay
 
 
 def _state_after(spec: Spec, outcome: Returned | Raised) -> State:

@@ -163,5 +163,8 @@ class StoreHandler(logging.Handler):
         """Keep the line with the run that wrote it, if one did."""
         lines: RunLines | None = getattr(record, "lines", None)
         if lines is not None:
-            message = record.getMessage()
+            try:
+                message = record.getMessage()
+            except Exception:  # noqa: BLE001  # who prints the line tells of it
+                message = f"{record.msg} {record.args}"
             lines.keep(record.created, record.levelname, record.name, message)

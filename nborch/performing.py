@@ -3,9 +3,10 @@
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -42,12 +43,22 @@ from nborch.states import (
     check_transition,
 )
 
-__all__ = ["Hands", "Needs", "Performer", "Sleeper", "act", "called", "raised"]
+__all__ = [
+    "OVERDUE",
+    "TURN",
+    "Arm",
+    "Hands",
+    "Needs",
+    "Performer",
+    "act",
+    "called",
+    "raised",
+]
 
-#: Seconds between two tries to become the one who computes a result.
+#: Seconds between two looks for something that another process will bring about.
 TURN = 0.05
-#: After so many tries at a claim that nobody holds, the result is computed without.
-LONELY = 4
+#: Seconds after which one looks, should one not have been woken.
+OVERDUE = 1.0
 
 _HOOK_OF = {
     StateType.RUNNING: "on_running",
@@ -58,7 +69,8 @@ _HOOK_OF = {
 }
 
 
-Sleeper = Callable[[float], Awaitable[None]]
+#: Has its argument called when something happens in this process; says if it will.
+Arm = Callable[[Callable[[], object]], bool]
 
 
 class Hands(Protocol):
@@ -74,6 +86,10 @@ class Hands(Protocol):
 
     async def until(self, futures: Sequence[Future[Any]]) -> None:
         """Wait until all of the futures have ended."""
+        ...
+
+    async def wait(self, arm: Arm) -> None:
+        """Wait until what was armed is called, or until it is time for a look."""
         ...
 
 
@@ -112,7 +128,7 @@ async def _perform(command: Command, performer: "Performer", hands: Hands) -> An
     if isinstance(command, Lookup):
         return performer.lookup()
     if isinstance(command, Acquire):
-        return await performer.acquire(hands.sleep)
+        return await performer.acquire(hands)
     if isinstance(command, Keep):
         return performer.keep(command.value, command.seconds)
     if isinstance(command, Sleep):
@@ -253,7 +269,7 @@ class Performer:
         """Return an earlier result, if there is one."""
         return self.recall.lookup() if self.recall else None
 
-    async def acquire(self, sleep: Sleeper) -> Hit | None:
+    async def acquire(self, hands: Hands) -> Hit | None:
         """Wait until this run is the one who computes the result.
 
         Returns the result if another run kept it meanwhile.
@@ -265,14 +281,12 @@ class Performer:
             return None
         context = self.context
         self._claims = ExitStack()
-        unheld = 0
         while not self._claims.enter_context(recall.claim(0)):
             self._claims.close()
-            # A folder that cannot hold locks refuses too, but there nobody has it.
-            unheld = 0 if context.home.cache.holder(recall.key) else unheld + 1
-            if unheld == LONELY:
-                return None
-            await sleep(TURN)
+            await hands.wait(partial(context.home.cache.watch, recall.key))
+            # Without a claim: those who waited need not queue up for it.
+            if not context.spec.refreshes and (hit := recall.lookup()):
+                return hit
         context.held |= {recall.key}
         # Another may have kept it between our look and our claim.
         return None if context.spec.refreshes else recall.lookup()
@@ -310,6 +324,7 @@ class Performer:
                 else Crashed(message=message, data=error)
             )
             self.enter(ended, self.context.attempt)
+        end_lines(self.context)
 
     def _release(self) -> None:
         if self._claims is not None:

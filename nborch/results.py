@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -107,13 +107,6 @@ class CallRecall:
         if self.key is None:
             return nullcontext(enter_result=True)
         return self._cache.claim(self.key, timeout)
-
-    def watch(self, wake: Callable[[], object]) -> bool:
-        """Call `wake` once when a thread of this process lets the key go.
-
-        Returns False, and never calls it, if none holds it.
-        """
-        return self.key is not None and self._cache.watch(self.key, wake)
 
     def keep(self, value: Any, seconds: float) -> dict[str, Any]:
         """Keep the value; return facts for the state."""

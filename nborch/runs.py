@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from nborch.showing import of_run
 from nborch.states import State
 
 __all__ = [
@@ -193,6 +194,19 @@ class RunRecord:
             started = state.timestamp
         ended = state.timestamp if state.is_final() else self.ended
         return replace(self, state=state, attempt=attempt, started=started, ended=ended)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        run, state = self.run, self.state
+        return of_run(
+            run.kind,
+            run.name,
+            run.of,
+            (state.type, state.name),
+            message=state.message,
+            seconds=self.seconds,
+            parameters=run.parameters,
+            tags=run.tags,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values."""

@@ -20,6 +20,7 @@ from nborch.exceptions import (
     InvalidTransition,
     UnfinishedRun,
 )
+from nborch.showing import of_state
 
 __all__ = [
     "TRANSITIONS",
@@ -276,6 +277,9 @@ class State:
         return type(self)(
             self.type, self.name, self.message, self.data, at, self.details, run_id
         )
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return of_state(self.type, self.name, self.message)
 
     def __repr__(self) -> str:
         named_by_type = self.name == _NAMES[self.type]

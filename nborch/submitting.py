@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from nborch.context import RunContext
 from nborch.exceptions import CancelledRun
 from nborch.futures import Future, ended, slot, wait
 from nborch.lifecycle import Steps, state_of_error
-from nborch.performing import Hands, Performer, act
+from nborch.performing import OVERDUE, TURN, Arm, Hands, Performer, act
 from nborch.states import State
 from nborch.task_runners.base import TaskRunner
 from nborch.task_runners.threads import ThreadPoolTaskRunner
@@ -76,6 +77,22 @@ class _Parking(Blocking):
     async def until(self, futures: Sequence[Future[Any]]) -> None:
         """Wait until all of the futures have ended."""
         await _until_ended(futures)
+
+    async def wait(self, arm: Arm) -> None:
+        """Wait until what was armed is called, or until it is time for a look."""
+        await _Park(partial(_once_called, arm))
+
+
+def _once_called(arm: Arm, go_on: Callable[[], None]) -> None:
+    """Call `go_on` once: when what was armed is called, or when it is time."""
+    once = [go_on]
+
+    def called() -> None:
+        # NB. pop() lets one of the two through.
+        with suppress(IndexError):
+            once.pop()()
+
+    call_later(OVERDUE if arm(called) else TURN, called)
 
 
 class _ParkingFirst(Awaiting):
@@ -316,7 +333,8 @@ def submissions_of(context: RunContext | None) -> Submissions:
     """Return the submissions that a task run made within `context` belongs to."""
     flow_run = context and context.flow_run
     # Who runs a flow otherwise than by calling it waits for nothing at its end.
-    runner: TaskRunner | None = getattr(flow_run and flow_run.owner, "task_runner", None)
+    owner = flow_run and flow_run.owner
+    runner: TaskRunner | None = getattr(owner, "task_runner", None)
     if flow_run is None or runner is None or _is_over(flow_run):
         return _outside_flows()
     if flow_run.submissions is None:
@@ -339,7 +357,7 @@ def _wait_at_exit() -> None:
 
 
 def _renew_in_child() -> None:
-    global _outside, _lock  # noqa: PLW0603  # its threads are the parent's
+    global _outside, _lock  # its threads are the parent's
     _outside, _lock = None, threading.Lock()
 
 

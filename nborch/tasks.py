@@ -4,20 +4,21 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 from nborch.annotations import NotSet
-from nborch.cache_policies import CacheKeyFunction, CachePolicy
+from nborch.cache_policies import NO_CACHE, CacheKeyFunction, CachePolicy
 from nborch.caching import effective_policy, policy_of
 from nborch.calling import Call
-from nborch.context import RunContext, enclosing_run
-from nborch.declaring import Declared, callable_name, common_spec, kept
+from nborch.context import RunContext
+from nborch.declaring import Declared, callable_name, changed_options, common_spec
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
 from nborch.futures import Future, FutureList
 from nborch.mapping import mapped
 from nborch.results import CallRecall, Recall
 from nborch.runs import RunKind, task_run_name
 from nborch.serializers import checked_serializer
+from nborch.showing import of_task
 from nborch.sketching import current_sketch
 from nborch.specs import (
     Delays,
@@ -31,11 +32,50 @@ from nborch.specs import (
 )
 from nborch.submitting import submissions_of
 
-__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
+__all__ = [
+    "Task",
+    "TaskOptions",
+    "exponential_backoff",
+    "task",
+    "task_input_hash",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 H = TypeVar("H", bound=Hook)
+
+
+class TaskOptions(TypedDict, total=False):
+    """The options of a task, by name and type; `task` says what they mean."""
+
+    name: str | None
+    description: str | None
+    tags: Iterable[str] | None
+    version: str | None
+    cache_policy: CachePolicy | None
+    cache_key_fn: CacheKeyFunction | None
+    cache_expiration: timedelta | None
+    task_run_name: RunNaming | None
+    retries: int | None
+    retry_delay_seconds: Delays | None
+    retry_jitter_factor: float | None
+    retry_condition_fn: RetryCondition | None
+    persist_result: bool | None
+    result_storage: object
+    result_serializer: object
+    result_storage_key: str | None
+    cache_result_in_memory: bool
+    timeout_seconds: float | None
+    log_prints: bool | None
+    refresh_cache: bool | None
+    isolate: bool
+    on_completion: Sequence[Hook] | None
+    on_failure: Sequence[Hook] | None
+    on_running: Sequence[Hook] | None
+    on_rollback: Sequence[Callable[[Any], object]] | None
+    on_commit: Sequence[Callable[[Any], object]] | None
+    viz_return_value: object
+    asset_deps: object
 
 
 class Task(Declared[P, R]):
@@ -131,36 +171,7 @@ class Task(Declared[P, R]):
             call.steps(gathers=True), call.performer, function, is_async=is_async
         )
 
-    def with_options(  # noqa: PLR0913  # the options of the decorator
-        self,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        version: str | None = None,
-        cache_policy: CachePolicy | None = NotSet,
-        cache_key_fn: CacheKeyFunction | None = None,
-        cache_expiration: timedelta | None = None,
-        task_run_name: RunNaming | None = NotSet,
-        retries: int | None = NotSet,
-        retry_delay_seconds: Delays | None = NotSet,
-        retry_jitter_factor: float | None = NotSet,
-        retry_condition_fn: RetryCondition | None = None,
-        persist_result: bool | None = NotSet,
-        result_storage: object = NotSet,
-        result_serializer: object = NotSet,
-        result_storage_key: str | None = NotSet,
-        cache_result_in_memory: bool | None = None,
-        timeout_seconds: float | None = None,
-        log_prints: bool | None = NotSet,
-        refresh_cache: bool | None = NotSet,
-        isolate: bool | None = None,
-        on_completion: Sequence[Hook] | None = None,
-        on_failure: Sequence[Hook] | None = None,
-        on_running: Sequence[Hook] | None = None,
-        viz_return_value: object = None,
-        asset_deps: object = None,
-    ) -> Self:
+    def with_options(self, **options: Unpack[TaskOptions]) -> Self:
         """Return this task with some options changed; the original stays as it is.
 
         >>> @task(retries=3)
@@ -170,9 +181,8 @@ class Task(Declared[P, R]):
         >>> load.retries, patient.retries
         (3, 10)
         """
-        changes = dict(locals())
-        del changes["self"]
-        changed: Self = _task_of(self._declared_fn(), **kept(self._options, changes))
+        options_now = changed_options(self.owner, self._options, options)
+        changed: Self = _task_of(self._declared_fn(), **options_now)
         return changed.__get__(self.bound[0]) if self.bound else changed
 
     @property
@@ -193,22 +203,37 @@ class Task(Declared[P, R]):
         """Call ``hook(transaction)`` when a transaction with it is rolled back."""
         return self._add_hook("on_rollback", hook)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        rows = [
+            ("retries", self.retries or None),
+            ("timeout", self.timeout_seconds and f"{self.timeout_seconds:g} s"),
+            ("cache policy", self.spec.cache_policy),
+        ]
+        return of_task(
+            self.name,
+            self.signature,
+            description=self.description,
+            tags=self.tags,
+            rows=rows,
+        )
+
     # What a call asks for.
 
     def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
         name = self._told_name(parameters)
-        return (name, name) if name is not None else (task_run_name(self.name), self.name)
+        return (name, name) if name else (task_run_name(self.name), self.name)
 
     def spec_within(self, parent: RunContext | None) -> Spec:
-        """Return the spec of a run within `parent`: flows hand on ``persist_result``."""
+        """Return the spec of a run within `parent`, whose flow may keep results."""
         spec = self.spec
         if spec.cache_policy is not None or parent is None:
             return spec
         flow_run = parent.flow_run
         if flow_run is None or not flow_run.spec.persists:
             return spec
-        return replace(spec, reuses=True, cache_policy=effective_policy(None, flow_persists=True))
+        policy = effective_policy(None, flow_persists=True)
+        return replace(spec, reuses=True, cache_policy=policy)
 
     def recall(self, context: RunContext, parameters: dict[str, Any]) -> Recall | None:
         """Return how earlier results of a call are found, if at all."""
@@ -234,37 +259,7 @@ def task(fn: Callable[P, R], /) -> Task[P, R]: ...
 
 
 @overload
-def task(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    tags: Iterable[str] | None = None,
-    version: str | None = None,
-    cache_policy: CachePolicy | None = NotSet,
-    cache_key_fn: CacheKeyFunction | None = None,
-    cache_expiration: timedelta | None = None,
-    task_run_name: RunNaming | None = None,
-    retries: int | None = None,
-    retry_delay_seconds: Delays | None = None,
-    retry_jitter_factor: float | None = None,
-    retry_condition_fn: RetryCondition | None = None,
-    persist_result: bool | None = None,
-    result_storage: object = None,
-    result_serializer: object = None,
-    result_storage_key: str | None = None,
-    cache_result_in_memory: bool = True,
-    timeout_seconds: float | None = None,
-    log_prints: bool | None = None,
-    refresh_cache: bool | None = None,
-    isolate: bool = False,
-    on_completion: Sequence[Hook] | None = None,
-    on_failure: Sequence[Hook] | None = None,
-    on_running: Sequence[Hook] | None = None,
-    on_rollback: Sequence[Callable[[Any], object]] | None = None,
-    on_commit: Sequence[Callable[[Any], object]] | None = None,
-    viz_return_value: object = None,
-    asset_deps: object = None,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
 def task(
@@ -382,7 +377,8 @@ def _task_of(fn: Callable[..., Any], **options: Any) -> Any:
     serializer = checked_serializer(owner, given["result_serializer"])
     policy = policy_of(
         owner,
-        cache_policy=None if policy is NotSet else policy,
+        # Not given, it follows the flow; None says that nothing is to be reused.
+        cache_policy=None if policy is NotSet else policy or NO_CACHE,
         cache_key_fn=given["cache_key_fn"],
         persist_result=given["persist_result"],
         result_storage_key=given["result_storage_key"],
@@ -417,7 +413,7 @@ def _check_absent(owner: str, options: dict[str, Any]) -> None:
     for name, instead in (
         (
             "result_storage",
-            "Results are kept in the home folder: set NBORCH_HOME to have it elsewhere.",
+            "Results are kept in the home folder: NBORCH_HOME says where that is.",
         ),
         ("asset_deps", "Assets do not exist here: pass what a task needs to it."),
     ):

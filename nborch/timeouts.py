@@ -112,9 +112,7 @@ def _on_alarm(_number: int, _frame: object) -> None:
     _set_timer()
 
 
-def _in_a_thread(
-    function: Callable[[], R], seconds: float, error: RunTimedOut
-) -> R:
+def _in_a_thread(function: Callable[[], R], seconds: float, error: RunTimedOut) -> R:
     call = _Call(function)
     call.thread.start()
     try:

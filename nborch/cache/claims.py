@@ -140,7 +140,9 @@ class Claims:
         with self._lock:
             waiting = self._waiting.pop(path, ())
         for wake in waiting:
-            wake()
+            # One who waited in an event loop that is closed by now has gone.
+            with suppress(RuntimeError):
+                wake()
 
     def holder(self, key: str) -> str:
         """Return who holds a key, as ``"process 4711 on host lab3"``, or nothing."""

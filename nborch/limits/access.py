@@ -59,7 +59,7 @@ class Limits:
         self._processes = processes
         self._process = process
         self._clock = clock
-        self._keeper = Keeper(self._transaction, store.version)
+        self._keeper = Keeper(self._transaction, self._look, store.version)
         self._numbers = itertools.count(1)
         self._known: tuple[float, int, frozenset[str]] = (0.0, -1, frozenset())
 
@@ -173,6 +173,9 @@ class Limits:
 
     def _transaction(self) -> AbstractContextManager[SlotTransaction]:
         return self.store.turn(self._process(), self._is_gone, self._clock)
+
+    def _look(self) -> AbstractContextManager[SlotTransaction]:
+        return self.store.look(self._process(), self._is_gone, self._clock)
 
     def _is_gone(self, process: str, until: float) -> bool:
         """Tell whether what a process holds until a time is anybody's again."""

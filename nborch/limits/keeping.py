@@ -26,7 +26,7 @@ RENEWAL = 1 / 3
 #: Seconds between tries while the store cannot be written.
 RETRY = 1.0
 
-Transaction = Callable[[], AbstractContextManager[SlotTransaction]]
+Opener = Callable[[], AbstractContextManager[SlotTransaction]]
 
 
 class Lease:
@@ -71,12 +71,17 @@ class Keeper:
     ----------
     transaction
         Opens a transaction on the slots.
+    look
+        Opens the slots for reading only.
     version
         Returns a number that changes when another process may have freed slots.
     """
 
-    def __init__(self, transaction: Transaction, version: Callable[[], int]) -> None:
+    def __init__(
+        self, transaction: Opener, look: Opener, version: Callable[[], int]
+    ) -> None:
         self._transaction = transaction
+        self._look = look
         self._version = version
         self._reset()
         _all.add(self)
@@ -233,10 +238,13 @@ class Keeper:
         served: list[Served] = []
         try:
             version = self._version()
-            if not rang and version == self._seen_version and not self._is_time():
-                self._doze()
+            is_changed = version != self._seen_version
+            self._nap = SHORTEST_NAP if rang or is_changed else self._longer_nap()
+            if not rang and not is_changed and time.monotonic() < self._look_at:
                 return
             self._seen_version = version
+            if not rang and time.monotonic() < self._look_at and not self._is_free():
+                return
             with self._lock, self._transaction() as slots:
                 seconds = self._queues.serve(slots, served)
         except Exception as error:  # noqa: BLE001  # who waits is told, in his thread
@@ -246,17 +254,14 @@ class Keeper:
             served = [(claim, turn, error) for claim, turn in everybody]
             seconds = inf
         self._look_at = time.monotonic() + min(LOOK, seconds)
-        if rang or served:
-            self._nap = SHORTEST_NAP
-        else:
-            self._doze()
         self._deliver(served)
 
-    def _doze(self) -> None:
-        self._nap = min(self._nap * 1.5, LONGEST_NAP)
+    def _is_free(self) -> bool:
+        with self._lock, self._look() as slots:
+            return self._queues.is_any_free(slots)
 
-    def _is_time(self) -> bool:
-        return time.monotonic() >= self._look_at
+    def _longer_nap(self) -> float:
+        return min(self._nap * 1.5, LONGEST_NAP)
 
     def _deliver(self, served: Sequence[Served]) -> None:
         for claim, turn, outcome in served:

@@ -77,6 +77,10 @@ class Queues:
             self._queues[key] = _Queue(claim.names)
         self._queues[key].waiting.append((claim, turn))
 
+    def is_any_free(self, slots: SlotTransaction) -> bool:
+        """Tell whether `serve` is worth a transaction."""
+        return any(queue.is_free(slots) for queue in self._queues.values())
+
     def serve(self, slots: SlotTransaction, served: list[Served]) -> float:
         """Put those whose turn has come on `served`; return how long others wait.
 
@@ -101,6 +105,10 @@ class _Queue:
         self.waiting: deque[tuple[Claim, Turn]] = deque()
         self.ticket: int | None = None
         self._seen = 0.0
+
+    def is_free(self, slots: SlotTransaction) -> bool:
+        claim, turn = self.waiting[0]
+        return turn.cancelled() or slots.is_free(claim, self.ticket)
 
     def serve(self, slots: SlotTransaction, served: list[Served]) -> float:
         while self.waiting:

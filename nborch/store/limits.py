@@ -123,6 +123,17 @@ class SQLiteLimits:
             # NB. Read when the turn has come: nobody after us is before us.
             yield SlotTransaction(connection, process, clock(), is_gone)
 
+    @contextmanager
+    def look(
+        self,
+        process: str,
+        is_gone: Callable[[str, float], bool],
+        clock: Callable[[], float],
+    ) -> Iterator[SlotTransaction]:
+        """Give the slots to look at; whoever wants to write may do so meanwhile."""
+        with self._held() as connection:
+            yield SlotTransaction(connection, process, clock(), is_gone)
+
     def version(self) -> int:
         """Return a number that changes when somebody else has written to the file."""
         with self._held() as connection:

@@ -71,6 +71,24 @@ class SlotTransaction:
             self._note(claim, limits)
         return answer
 
+    def is_free(self, claim: Claim, ticket: int | None) -> bool:
+        """Tell whether `take` is worth trying; only reads, so outside of a transaction.
+
+        Whether those in front or inside are still alive is not looked at.
+        """
+        for row in self._execute(self._sql["waiters"]).fetchall():
+            if row["ticket"] == ticket:
+                break
+            if not set(claim.names).isdisjoint(json.loads(row["names"])):
+                return False
+        rows = self._execute(self._sql["limits_among"], (json.dumps(claim.names),))
+        limits = [Limit(*row) for row in rows.fetchall()]
+        return all(
+            # What can never be had is refused, which is also an end of the wait.
+            limit.free(self.now) >= min(claim.slots, limit.slots or 1)
+            for limit in limits
+        )
+
     def give_back(self, claim: Claim, names: Iterable[str]) -> bool:
         """Free the slots of a claim; tell whether it had all of them still."""
         query = self._sql["give_back"]

@@ -4,7 +4,8 @@ Both sides run the same program, ``engine_work.py``, where only the import root
 differs, each in a process of its own with a home of its own, logging at its default
 level to nowhere. Prefect's processes have started their server before anything is
 timed, and its time ends with the last result; what it still writes afterwards is not
-counted. nborch's time ends when the flow has returned and all of it is on disk.
+counted. nborch's time ends when the flow has returned and all of it is on disk. Only
+the first flow of a process is timed whole on both sides.
 
 ``--quick`` has smaller counts, ``--alone`` leaves Prefect out, and names choose rows.
 """
@@ -56,7 +57,7 @@ ROWS = [
     Row("hit, 100 MiB array", "hit_array", 5, 1000, 2, rounds=1),
     Row("the same, and its sum", "read_array", 5, 1, 2, rounds=1),
 ]
-LIMIT = Row("limit 5: 40 x 50 ms", "limit", 40, 1, 10, rounds=1)
+LIMIT = Row("limit 5", "limit", 40, 1, 10, rounds=1)
 STAMPEDE = Row("5 submits of one key", "stampede", 5, 1, 5, rounds=1)
 #: How long nothing but sleeping takes: 40 tasks of 50 ms, five at a time.
 IDEAL = 0.05 / 5
@@ -85,11 +86,12 @@ class Side:
             check=False,
             timeout=PATIENCE,
         )
-        if done.returncode:
+        lines = [told for told in done.stdout.splitlines() if told.startswith("{")]
+        # Prefect's server may end with an error when all is measured.
+        if len(lines) < len(pieces):
             last = done.stderr.strip().rpartition("\n")[2]
             print(f"{self.root} {' '.join(pieces)}: {last}", file=sys.stderr)
-        lines = done.stdout.splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(told) for told in lines]
 
     def seconds(self, measured: Iterable[Measured]) -> float:
         """Return the median seconds, counted as the module's docstring says."""
@@ -171,7 +173,8 @@ def compare_starts(sides: list[Side], *, quick: bool) -> None:
         total, _ = measured_import(side.python, statement, rounds)
         imports[side.root] = (total - bare) / 1000
         if measured := side.first(rounds):
-            flows[side.root] = side.seconds(measured)
+            # What one waits for: Prefect starts its server within the first flow.
+            flows[side.root] = statistics.median(m["whole"] for m in measured)
     for title, found, aim in (("import", imports, ""), ("first flow", flows, "30x")):
         peer, own = found.get("prefect"), found.get("nborch")
         line(title, shown(peer), shown(own), ratio(peer, own), aim)
@@ -190,7 +193,8 @@ def compare_limits(sides: list[Side], *, quick: bool) -> None:
         if measured := side.work(STAMPEDE.asked(quick=quick)):
             executed[side.root] = measured[0]["executions"]
     peer, own = limits.get("prefect"), limits.get("nborch")
-    line(LIMIT.title, shown(peer), shown(own), ratio(peer, own), f"{1.1 * ideal:.3g} s")
+    title = f"limit 5: {count} x 50 ms"
+    line(title, shown(peer), shown(own), ratio(peer, own), f"{1.1 * ideal:.3g} s")
     runs = [str(executed.get(root, "-")) for root in ("prefect", "nborch")]
     line(STAMPEDE.title, *runs, "", "1")
 

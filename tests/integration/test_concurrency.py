@@ -647,36 +647,44 @@ def test_a_stopped_holder_keeps_its_slots(limits, script):
 
 def test_a_forked_child_does_not_free_the_slots_of_its_parent(limits, held):
     """A child that leaves the block of its parent gives nothing back; its own it does."""
-    child = None
-    with concurrency("api"):
-        child = os.fork()
-        if child == 0:
-            with concurrency("api"):
-                os._exit(0 if held() == 2 else 1)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        with concurrency("api", timeout_seconds=10):
+    block = concurrency("api")
+    block.__enter__()
+
+    def leave():
+        with concurrency("api"):
             assert held() == 2
+        block.__exit__(None, None, None)
+        return held() == 1
 
-    assert (code, held()) == (0, 0)
+    assert in_child(leave) == 0
+    assert held() == 1
+    block.__exit__(None, None, None)
+    assert held() == 0
 
 
-def test_a_child_forked_among_waiting_threads_can_wait_itself(limits, held):
-    """What waits in the parent is nothing to its child, which waits on its own."""
-    with concurrency("api", occupy=2), ThreadPoolExecutor(2) as pool:
+def test_a_child_forked_among_waiting_threads_can_wait_itself(
+    limits, others_have, until
+):
+    """What waits in the parent is nothing to its child, which has its own turn."""
+    with others_have(2), ThreadPoolExecutor(2) as pool:
         turns = [pool.submit(enter, "api") for _ in range(2)]
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                with concurrency("api", timeout_seconds=0.1):
-                    code = 2
-            except TimeoutError:
-                code = 0
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        limits.store.put("api", 4)
+        assert until(lambda: waiters(limits) == 1)
+        threading.Timer(0.1, limits.store.put, ("api", 5)).start()
+
+        assert in_child(enter, "api") == 0
         assert all(turn.result(10) for turn in turns)
+
+
+def in_child(function, *arguments):
+    """Call a function in a forked child; return 0 if it says that all is well."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if function(*arguments) else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 # --- other machines ------------------------------------------------------------------
@@ -716,6 +724,21 @@ def test_renewing_finds_out_that_slots_were_lost(limits, until):
     limits.store.reset("api")
 
     assert until(lambda: lease.is_lost)
+
+
+def test_nobody_overtakes_who_waits_in_another_process(limits, others_have, until):
+    """A free slot is kept for the process that waits for two, until it gives up."""
+    other = elsewhere(limits)
+    with others_have(1):
+        turn = other.ask(other.claim(["api"], 2))
+        assert until(lambda: waiters(limits) == 1)
+
+        with pytest.raises(TimeoutError), concurrency("api", timeout_seconds=0):
+            pass
+    turn.result(10).release()
+
+    assert enter("api")
+    other.close()
 
 
 # --- the store -----------------------------------------------------------------------

@@ -20,10 +20,14 @@ def set_up(request, home, monkeypatch):
     level = ROOT.level
     flow(name="warm")(lambda: 1)()
     ROOT.setLevel("DEBUG")
-    # pytest adds its own to every logger, which makes the lines take another way.
+    # pytest adds its own to our logger, and the lines would take the other way.
     ours = [h for h in ROOT.handlers if type(h).__module__.startswith("nborch.")]
     other = [] if request.param == "alone" else [logging.NullHandler()]
+    add = ROOT.addHandler
     monkeypatch.setattr(ROOT, "handlers", [*ours, *other])
+    monkeypatch.setattr(
+        ROOT, "addHandler", lambda h: type(h).__module__[0] == "_" or add(h)
+    )
     yield
     ROOT.setLevel(level)
 
@@ -217,6 +221,9 @@ def test_arguments_are_as_logging_has_them(home, capsys):
     assert "Task run 'writes' - 3 rows\n" in told
     assert "Task run 'writes' - 100 %\n" in told
     assert "--- Logging error ---" in told
+    home.recorder.flush()
+    kept = [e.data["message"] for e in home.store.logs(home.store.records()[0].run.id)]
+    assert kept[:3] == ["3 rows", "100 %", "%d rows ('many',)"]
 
 
 def test_a_format_of_the_users_own_holds(capsys):

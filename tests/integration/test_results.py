@@ -574,18 +574,18 @@ def test_a_full_cache_makes_room_by_itself(small, until):
 
 def test_what_is_used_outlives_what_is_not(small, clock):
     """A week without use halves what a result is worth; a use makes it young again."""
-    for key in ("used", "unused", "slow"):
-        seconds = 1000.0 if key == "slow" else 1.0
-        small.keep(key, {"value": np.full(200_000, ord(key[1]), "u1")}, seconds=seconds)
+    for key in ("1 used", "2 idle", "3 slow"):
+        seconds = 1000.0 if key == "3 slow" else 1.0
+        small.keep(key, {"value": np.full(200_000, ord(key[0]), "u1")}, seconds=seconds)
     clock[0] += 30 * DAY
-    small.lookup("used")
+    small.lookup("1 used")
     small.close()  # what was used when is known to the next process too
 
     small.collect(500_000)
-    assert {entry.key for entry in small.entries()} == {"used", "slow"}
+    assert {entry.key for entry in small.entries()} == {"1 used", "3 slow"}
 
     small.collect(300_000)
-    assert {entry.key for entry in small.entries()} == {"slow"}
+    assert {entry.key for entry in small.entries()} == {"3 slow"}
 
 
 def test_a_result_larger_than_the_cache_is_not_kept(small):

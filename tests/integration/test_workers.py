@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -185,6 +186,22 @@ def test_a_module_beside_the_script_is_found(workers, tmp_path, monkeypatch):
         del sys.modules["beside"]
 
 
+def test_a_module_of_a_moment_ago_is_found(workers, tmp_path, monkeypatch):
+    """A fresh process sees files that came too soon for the folder's clock to tell."""
+    monkeypatch.syspath_prepend(tmp_path)
+    workers.call(abs, (1,))
+    before = tmp_path.stat()
+    (tmp_path / "recent.py").write_text("answer = 42\n")
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def work():
+        import recent
+
+        return recent.answer
+
+    assert workers.call(work, fresh=True) == 42
+
+
 def test_the_initializer_is_called_in_each_worker():
     """An initializer prepares each worker once, before its first call."""
 
@@ -262,6 +279,22 @@ def test_a_process_that_dies_is_told_and_replaced(workers, die, told, fresh):
         workers.call(die, fresh=fresh)
 
     assert workers.call(abs, (-1,), fresh=fresh) == 1
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_a_lost_process_started_ends_with_it(workers, tmp_path, until, fresh):
+    """Programs that a function has left running end with its process."""
+    told = tmp_path / "pid"
+
+    def leave():
+        told.write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+        if not fresh:
+            os._exit(1)
+
+    with suppress(CrashedRun):
+        workers.call(leave, fresh=fresh)
+
+    assert until(lambda: ended(int(told.read_text())))
 
 
 def test_the_line_of_a_segmentation_fault_is_printed(workers, capsys):
@@ -387,8 +420,10 @@ def test_large_arrays_travel_both_ways(workers):
 # --- what is printed ---
 
 
-def test_prints_appear_here(workers, capsys):
+def test_prints_appear_here(workers, capsys, monkeypatch):
     """What a function, its programs and its C code print is printed here."""
+    # Set, it makes C code write at once.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
     def speak():
         print("one")
@@ -400,9 +435,8 @@ def test_prints_appear_here(workers, capsys):
     workers.call(speak)
 
     out, err = capsys.readouterr()
-    assert out.startswith("one\ntwo\n")
-    assert "three\n" in out
-    assert "five\\udc80 é" in out
+    # C code keeps what it prints until the end of the call.
+    assert out == "one\ntwo\nfive\\udc80 éthree\n"
     assert err == "four"
 
 
@@ -684,6 +718,37 @@ def test_a_forked_child_has_workers_of_its_own(script):
     out, err = process.communicate(timeout=30)
 
     assert (out, err) == ("False\nTrue True\n", "")
+
+
+def test_a_child_forked_during_a_call_can_close(script):
+    """A child that is forked while a call runs is not kept waiting by that call."""
+    process = script("""
+        import os, psutil, threading, time
+        from pathlib import Path
+        from nborch.task_runners.workers import Workers
+
+        def work():
+            Path("begun").touch()
+            time.sleep(60)
+
+        workers = Workers()
+        threading.Thread(target=workers.call, args=(work,), daemon=True).start()
+        while not Path("begun").exists():
+            time.sleep(0.01)
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            workers.kill()
+        else:
+            print(workers.call(abs, (-1,)))
+            workers.close()
+            print(psutil.Process().children(), flush=True)
+            os._exit(0)
+    """)
+
+    out, err = process.communicate(timeout=30)
+
+    assert (out, err.count("Traceback")) == ("1\n[]\n", err.count("CancelledRun:"))
 
 
 def test_a_program_that_forgets_to_close_ends_quietly(script):

@@ -1,0 +1,74 @@
+"""The flow run that this code runs in: ``flow_run.name``, ``flow_run.parameters``, ...
+
+``id``, ``name``, ``flow_name``, ``flow_version``, ``tags``, ``parameters``,
+``run_count``, ``scheduled_start_time``, ``parent_flow_run_id``, ``root_flow_run_id``;
+``parent_deployment_id``, ``job_variables``, ``api_url`` and ``ui_url`` are those of its
+deployment and of a server, if there are any. Outside a run each is None or empty.
+"""
+
+from typing import Any
+
+from nborch.context import RunContext, enclosing_run
+from nborch.runtime.facts import Facts
+
+
+def _run() -> RunContext | None:
+    context = enclosing_run()
+    return context and context.flow_run
+
+
+def _above() -> RunContext | None:
+    run = _run()
+    return run.parent.flow_run if run and run.parent else None
+
+
+def _root() -> RunContext | None:
+    root = run = _run()
+    while run is not None:
+        root = run
+        run = run.parent.flow_run if run.parent else None
+    return root
+
+
+def _of(run: RunContext | None, name: str) -> Any:
+    return getattr(run.run, name) if run else None
+
+
+def _parameters() -> dict[str, Any]:
+    run = _run()
+    return dict(run.parameters or {}) if run else {}
+
+
+def _version() -> str | None:
+    run = _run()
+    return run.spec.version if run else None
+
+
+def _run_count() -> int:
+    run = _run()
+    return run.attempt if run else 0
+
+
+__getattr__ = Facts(
+    "nborch.runtime.flow_run",
+    {
+        "id": lambda: _of(_run(), "id"),
+        "name": lambda: _of(_run(), "name"),
+        "flow_name": lambda: _of(_run(), "of"),
+        "flow_version": _version,
+        "tags": lambda: sorted(_of(_run(), "tags") or ()),
+        "parameters": _parameters,
+        "run_count": _run_count,
+        "scheduled_start_time": lambda: _of(_run(), "created"),
+        "parent_flow_run_id": lambda: _of(_above(), "id"),
+        "root_flow_run_id": lambda: _of(_root(), "id"),
+        "parent_deployment_id": lambda: None,
+        "job_variables": lambda: None,
+        "api_url": lambda: None,
+        "ui_url": lambda: None,
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __getattr__.names
