@@ -21,6 +21,13 @@ class Awaiting:
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
         self.function = function
 
+    @property
+    def owner(self) -> object:
+        """This task of the event loop."""
+        import asyncio
+
+        return id(asyncio.current_task())
+
     async def call(self) -> Returned | Raised:
         """Await what the user's function returns."""
         start = time.perf_counter()

@@ -21,6 +21,11 @@ class Blocking:
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
 
+    @property
+    def owner(self) -> object:
+        """This thread."""
+        return threading.get_ident()
+
     async def call(self) -> Returned | Raised:
         """Call the user's function."""
         return called(self.function)

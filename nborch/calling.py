@@ -144,7 +144,8 @@ class Call:
         return lifecycle(
             self.spec,
             gathers=gathers or self._upstream is not None,
-            occupies="tags" in self.context.run.details,
+            occupies=self.spec.kind is RunKind.TASK
+            and "tags" in self.context.run.details,
         )
 
     def forget(self) -> None:

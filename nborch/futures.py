@@ -11,11 +11,14 @@
 ...     return [future.result() for future in futures]
 """
 
+import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from nborch.nested import replaced
@@ -74,6 +77,15 @@ def _stepped_aside() -> Iterator[None]:
 _handing_over = threading.Lock()
 
 
+def _renew_in_child() -> None:
+    # Another thread of the parent may have held it while this one forked.
+    global _handing_over  # noqa: PLW0603  # one for the process
+    _handing_over = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_in_child)
+
+
 class Future(Generic[R]):
     """The result of a task run that may still be going on.
 
@@ -128,9 +140,16 @@ class Future(Generic[R]):
         if self._state is not None:
             return
         ended = threading.Event()
-        self.on_end(lambda _: ended.set())
+
+        def tell(_: object) -> None:
+            ended.set()
+
+        self.on_end(tell)
         with _stepped_aside():
-            ended.wait(timeout)
+            is_over = ended.wait(timeout)
+        if not is_over:
+            # Who looks again and again must not leave something behind each time.
+            self.off_end(tell)
 
     def result(
         self,
@@ -164,11 +183,19 @@ class Future(Generic[R]):
         return state.result(raise_on_failure=raise_on_failure)  # type: ignore[no-any-return]  # as submitted
 
     def add_done_callback(self, fn: Callable[["Future[R]"], object]) -> None:
-        """Call ``fn(future)`` when the run has ended; at once if it has."""
-        self.on_end(fn)
+        """Call ``fn(future)`` when the run has ended; at once if it has.
+
+        It is called in the thread in which the run has ended, so it should be short.
+        What it raises is logged.
+        """
+        self.on_end(partial(_call_back, fn))
 
     def on_end(self, fn: Callable[["Future[R]"], object]) -> None:
-        """Call ``fn(future)`` when the run has ended; at once if it has."""
+        """Call a function that does not raise when the run has ended.
+
+        For the engine: others wait for the run too, and what one raises would be
+        raised in between.
+        """
         with _handing_over:
             if self._state is None:
                 if self._callbacks is None:
@@ -176,6 +203,12 @@ class Future(Generic[R]):
                 self._callbacks.append(fn)
                 return
         fn(self)
+
+    def off_end(self, fn: Callable[["Future[R]"], object]) -> None:
+        """Do not call the function any more that was given to `on_end`."""
+        with _handing_over:
+            if self._callbacks is not None and fn in self._callbacks:
+                self._callbacks.remove(fn)
 
     def end(self, state: State) -> None:
         """Take the run's last state; for the engine."""
@@ -234,7 +267,23 @@ async def ended(future: Future[Any]) -> None:
             loop.call_soon_threadsafe(_set, told)
 
     future.on_end(tell)
-    await told
+    try:
+        # An async task gives its place back while it awaits another.
+        with _stepped_aside():
+            await told
+    except BaseException:
+        future.off_end(tell)
+        raise
+
+
+def _call_back(fn: Callable[[Future[R]], object], future: Future[R]) -> None:
+    """Call a function of the user's."""
+    try:
+        fn(future)
+    except (Exception, SystemExit):
+        logging.getLogger("nborch.engine").exception(
+            "The callback %r of %r raised", fn, future
+        )
 
 
 def _set(told: Any) -> None:
@@ -314,7 +363,9 @@ def wait(
         for future in missing:
             future.on_end(count)
         with _stepped_aside():
-            ended.wait(timeout)
+            is_over = ended.wait(timeout)
+        for future in () if is_over else missing:
+            future.off_end(count)
     done = {future for future in futures if future.done()}
     return DoneAndNotDoneFutures(done, set(futures) - done)
 

@@ -11,9 +11,11 @@ from nborch import leasing
 from nborch.cache.base import ResultStore
 from nborch.exceptions import StoreError
 from nborch.leasing import ProcessLease
+from nborch.limits import Limits
 from nborch.recorder import Recorder
 from nborch.runs import RunRecord
 from nborch.settings import Settings, load_settings
+from nborch.store.limits import SQLiteLimits
 from nborch.store.sqlite import SQLiteStore
 
 __all__ = ["Home", "current_home", "open_home"]
@@ -59,6 +61,12 @@ class Home:
             size_limit=self.settings.cache_size_limit,
         )
 
+    @cached_property
+    def limits(self) -> Limits:
+        """The concurrency limits."""
+        slots = SQLiteLimits(self.store)
+        return Limits(slots, self.folder / "processes", lambda: self.process)
+
     @property
     def process(self) -> str:
         """The name of this process in the runs it makes; it holds a lock by it."""
@@ -88,6 +96,8 @@ class Home:
         """Write what is left and give everything back."""
         if "recorder" in self.__dict__:
             self.recorder.close()
+        if "limits" in self.__dict__:
+            self.limits.close()
         if "store" in self.__dict__:
             self.store.close()
         if "cache" in self.__dict__:

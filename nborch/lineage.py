@@ -6,6 +6,7 @@ though only a plain value passes from one to the other.
 
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Lineage"]
@@ -17,6 +18,8 @@ _EVERYWHERE = (type(None), bool)
 _PLAIN = (int, float, complex, str, bytes)
 #: Smaller ones exist once in a process.
 _SMALL = 1_000
+#: Longer texts are not kept in order to be compared: by their length only.
+_SHORT = 200
 
 
 class Lineage:
@@ -41,7 +44,9 @@ class Lineage:
         known.pop(id(value), None)
         known[id(value)] = (run_id, sign)
         if len(known) > MOST:
-            known.pop(next(iter(known)), None)
+            # Other threads take note too, and may be at it.
+            with suppress(RuntimeError, StopIteration):
+                known.pop(next(iter(known)), None)
 
     def origins(self, values: Iterable[Any]) -> list[str]:
         """Return the runs that returned some of the values.
@@ -67,7 +72,11 @@ def _sign(value: Any) -> Any:
     if isinstance(value, _PLAIN):
         if isinstance(value, int):
             return None if -_SMALL < value < _SMALL else value
-        return value if not isinstance(value, str | bytes) or len(value) > 1 else None
+        if not isinstance(value, str | bytes):
+            return value
+        if len(value) <= 1:
+            return None
+        return value if len(value) <= _SHORT else (type(value), len(value))
     try:
         return weakref.ref(value)
     except TypeError:
@@ -77,6 +86,4 @@ def _sign(value: Any) -> Any:
 def _is_that(sign: Any, value: Any) -> bool:
     if isinstance(sign, weakref.ref):
         return sign() is value
-    if isinstance(value, _PLAIN):
-        return bool(sign == value)
     return bool(sign == _sign(value))

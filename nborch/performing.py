@@ -24,12 +24,14 @@ from nborch.lifecycle import (
     Hit,
     Keep,
     Lookup,
+    Occupy,
     Raised,
     Returned,
     Sleep,
     Steps,
     state_of_error,
 )
+from nborch.limits import Lease
 from nborch.lineage import Lineage
 from nborch.logs import announce, end_lines, run_logger, tell
 from nborch.results import Recall
@@ -75,6 +77,11 @@ Arm = Callable[[Callable[[], object]], bool]
 
 class Hands(Protocol):
     """How a driver waits: for the user's code, for a time, for other runs."""
+
+    @property
+    def owner(self) -> object:
+        """What would wait for itself if it asked again for what it holds."""
+        ...
 
     async def call(self) -> Returned | Raised:
         """Call the user's code."""
@@ -135,6 +142,8 @@ async def _perform(command: Command, performer: "Performer", hands: Hands) -> An
         return await hands.sleep(command.seconds)
     if isinstance(command, Consider):
         return performer.consider(command.state)
+    if isinstance(command, Occupy):
+        return await performer.occupy(hands, wait=command.wait)
     if isinstance(command, Gather):
         return await performer.gather(hands)
     raise AssertionError(f"No driver knows the command {command!r}.")
@@ -210,6 +219,7 @@ class Performer:
         self.recall = recall
         self.needs = needs
         self._claims: ExitStack | None = None
+        self._slots: Lease | None = None
 
     def start(self) -> None:
         """Record that the run was made, and tell it of a flow."""
@@ -226,6 +236,8 @@ class Performer:
         """Bring the run into `state`: check, record, tell, call the hooks."""
         context = self.context
         check_transition(context.state, state)
+        if self._slots is not None and state.type is not StateType.RUNNING:
+            self._vacate()
         state = state.stamped(datetime.now(UTC), context.run.id)
         context.state, context.attempt = state, attempt
         context.record(state_entered(context.run.id, state, attempt))
@@ -248,6 +260,38 @@ class Performer:
         if missing is None:
             self.recall = needs.recall()
         return missing
+
+    async def occupy(self, hands: Hands, *, wait: bool) -> bool:
+        """Take the slots that the run's tags ask for; return whether they are held."""
+        limits, run = self.context.home.limits, self.context.run
+        names = limits.for_tags(run.tags)
+        if not names:
+            return True
+        holder = {"type": "task_run", "id": run.id}
+        claim = limits.claim(names, holder=holder, owner=hands.owner)
+        if not wait:
+            self._slots = limits.acquire(claim)
+            return self._slots is not None
+        turn = limits.ask(claim)
+
+        def arm(wake: Callable[[], object]) -> bool:
+            turn.add_done_callback(lambda _: wake())
+            return True
+
+        try:
+            while not turn.done():
+                await hands.wait(arm)
+            self._slots = turn.result()
+        except BaseException:
+            limits.withdraw(turn)
+            raise
+        return True
+
+    def _vacate(self) -> None:
+        """Give the slots back."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
 
     def consider(self, state: State) -> float | None:
         """Ask the user's condition whether to try again; None if not."""
@@ -327,6 +371,7 @@ class Performer:
         end_lines(self.context)
 
     def _release(self) -> None:
+        self._vacate()
         if self._claims is not None:
             self._claims.close()
 

@@ -6,30 +6,33 @@ a worker: what it waits for puts its next stretch into the runner's queue.
 
 import atexit
 import os
+import sys
 import threading
-import time
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nborch.awaiting import Awaiting
 from nborch.blocking import Blocking
 from nborch.context import RunContext
-from nborch.exceptions import CancelledRun
+from nborch.exceptions import CancelledRun, CrashedRun, InvalidTransition
 from nborch.futures import Future, ended, slot, wait
-from nborch.lifecycle import Steps, state_of_error
-from nborch.performing import OVERDUE, TURN, Arm, Hands, Performer, act
-from nborch.states import State
+from nborch.lifecycle import Raised, Returned, Steps, state_of_error
+from nborch.performing import OVERDUE, TURN, Arm, Performer, act
+from nborch.states import Cancelled, State
 from nborch.task_runners.base import TaskRunner
 from nborch.task_runners.threads import ThreadPoolTaskRunner
 from nborch.timers import call_later, interrupt
 
 __all__ = ["Submissions", "submissions_of"]
 
-#: Seconds that interrupted task runs are waited for at the end of a flow.
-PATIENCE = 2.0
+#: Seconds that task runs are waited for which have been told to stop. Whoever pressed
+#: Ctrl-C wants an answer within one.
+PATIENCE = 0.75
 
 
 class _Park:
@@ -61,14 +64,32 @@ def _when_ended(futures: Sequence[Future[Any]], go_on: Callable[[], None]) -> No
     count(None)
 
 
-async def _until_ended(futures: Sequence[Future[Any]]) -> None:
-    await _Park(partial(_when_ended, futures))
-
-
 class _Parking(Blocking):
     """Wait without a worker."""
 
-    __slots__ = ()
+    __slots__ = ("_is_stopped", "_thread")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(function)
+        self._is_stopped = False
+        self._thread: int | None = None
+
+    @property
+    def owner(self) -> object:
+        """Nothing: the run goes on in one thread and another."""
+        return None
+
+    async def call(self) -> Returned | Raised:
+        """Call the user's function."""
+        # NB. First: either `stop` sees the thread, or this sees that it was stopped.
+        self._thread = threading.get_ident()
+        try:
+            return _stopped() if self._is_stopped else await self._call()
+        finally:
+            self._thread = None
+
+    async def _call(self) -> Returned | Raised:
+        return await super().call()
 
     async def sleep(self, seconds: float) -> None:
         """Wait so many seconds."""
@@ -76,11 +97,65 @@ class _Parking(Blocking):
 
     async def until(self, futures: Sequence[Future[Any]]) -> None:
         """Wait until all of the futures have ended."""
-        await _until_ended(futures)
+        await _Park(partial(_when_ended, futures))
 
     async def wait(self, arm: Arm) -> None:
         """Wait until what was armed is called, or until it is time for a look."""
         await _Park(partial(_once_called, arm))
+
+    def stop(self) -> None:
+        """Have the user's code end at the next line of Python that it executes."""
+        self._is_stopped = True
+        if self._thread is not None:
+            self._interrupt(self._thread)
+
+    def _interrupt(self, thread: int) -> None:
+        interrupt(thread, CancelledRun)
+
+
+class _Looping(_Parking):
+    """Call an async function in an event loop of its own."""
+
+    __slots__ = ("_cancel",)
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(function)
+        self._cancel: Callable[[], object] | None = None
+
+    async def _call(self) -> Returned | Raised:
+        import asyncio
+
+        # Within a worker: no loop runs in this thread.
+        return asyncio.run(self._called())
+
+    async def _called(self) -> Returned | Raised:
+        import asyncio
+
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._cancel = partial(loop.call_soon_threadsafe, task and task.cancel)
+        outcome = await Awaiting(self.function).call()
+        self._cancel = None
+        if (
+            self._is_stopped
+            and isinstance(outcome, Raised)
+            and isinstance(outcome.error, asyncio.CancelledError)
+        ):
+            return _stopped()
+        return outcome
+
+    def _interrupt(self, thread: int) -> None:
+        cancel = self._cancel
+        if cancel is not None:
+            # A loop that has just closed has nothing left to be cancelled.
+            with suppress(RuntimeError):
+                cancel()
+        # In code that never comes back to the loop.
+        super()._interrupt(thread)
+
+
+def _stopped() -> Raised:
+    return Raised(CancelledRun("The run was stopped while it ran."))
 
 
 def _once_called(arm: Arm, go_on: Callable[[], None]) -> None:
@@ -95,30 +170,53 @@ def _once_called(arm: Arm, go_on: Callable[[], None]) -> None:
     call_later(OVERDUE if arm(called) else TURN, called)
 
 
-class _ParkingFirst(Awaiting):
-    """Wait without a worker for what the call needs, then in an event loop."""
+class _Seat:
+    """A run's place in the runner, which it gives back while it waits.
 
-    __slots__ = ()
+    Threads and coroutines of one run may wait at the same time; there is one place.
+    """
 
-    async def until(self, futures: Sequence[Future[Any]]) -> None:
-        """Wait until all of the futures have ended."""
-        await _until_ended(futures)
+    __slots__ = ("_is_away", "_is_taken", "_lock", "_runner", "_waiting")
 
+    def __init__(self, runner: TaskRunner, lock: threading.Lock) -> None:
+        self._runner = runner
+        self._lock = lock
+        self._waiting = 0
+        self._is_taken = False
+        self._is_away = False
 
-class _Resumed:
-    """Awaits the rest of a coroutine that has been started."""
+    def take(self) -> None:
+        """Note that a worker has begun with the run."""
+        self._is_taken = True
 
-    __slots__ = ("coroutine",)
+    def leave(self) -> None:
+        """Let another run work."""
+        with self._lock:
+            self._waiting += 1
+            if self._is_away or not self._is_taken:
+                return
+            self._is_away = True
+        self._runner.leave()
 
-    def __init__(self, coroutine: Any) -> None:
-        self.coroutine = coroutine
+    def enter(self) -> None:
+        """Wait until the run may work again, if nothing in it waits any more."""
+        with self._lock:
+            self._waiting -= 1
+            if self._waiting or not self._is_away:
+                return
+            self._is_away = False
+        self._runner.enter()
 
-    def __await__(self) -> Generator[Any, Any, State]:
-        return self.coroutine.__await__()  # type: ignore[no-any-return]  # it is one
-
-
-async def _rest(coroutine: Any) -> State:
-    return await _Resumed(coroutine)
+    def give_up(self) -> None:
+        """Note that the worker is done with the run for now."""
+        self._is_taken = False
+        if self._is_away:
+            # A thread that the run has left behind waits on: the place is the
+            # worker's again.
+            with self._lock:
+                was_away, self._is_away = self._is_away, False
+            if was_away:
+                self._runner.enter()
 
 
 class _Submission:
@@ -128,9 +226,9 @@ class _Submission:
         "_around",
         "_coroutine",
         "_group",
-        "_is_async",
+        "_hands",
         "_is_parked",
-        "_thread",
+        "_seat",
         "future",
         "performer",
     )
@@ -140,8 +238,7 @@ class _Submission:
         group: "Submissions",
         coroutine: Any,
         performer: Performer,
-        *,
-        is_async: bool,
+        hands: _Parking,
     ) -> None:
         run = performer.context.run
         self.performer = performer
@@ -150,19 +247,27 @@ class _Submission:
         )
         self._group = group
         self._coroutine = coroutine
-        self._is_async = is_async
+        self._hands = hands
+        self._seat = _Seat(group.runner, group.lock)
         # Of its own: what the run prints and sets belongs where it was submitted.
         self._around: Context = copy_context()
-        self._around.run(slot.set, group.runner)
+        self._around.run(slot.set, self._seat)
         self._is_parked = False
-        self._thread: int | None = None
 
     def begin(self) -> None:
         """Bring the run to its first wait, here; from there on workers push it."""
         self._step(self._coroutine.send)
+        state = self.future.peeked()
+        if state is not None and _is_abort(state.data):
+            # Ctrl-C came while the run was made: it is meant for the caller.
+            raise state.data
 
     def _resume(self) -> None:
-        self._group.runner.start(self._push)
+        try:
+            self._group.runner.start(self._push)
+        except RuntimeError as error:
+            # No thread can be started: the system has no more, or Python is ending.
+            self.cancel(CrashedRun(f"There is no worker for the run: {error}."))
 
     def _push(self) -> None:
         """Do the next stretch of the run, in a worker."""
@@ -170,8 +275,10 @@ class _Submission:
             if not self._is_parked:
                 return  # cancelled meanwhile
             self._is_parked = False
-            self._thread = threading.get_ident()
-        self._step(self._in_a_loop if self._is_async else self._coroutine.send)
+        seat = self._seat
+        seat.take()
+        self._step(self._coroutine.send)
+        seat.give_up()
 
     def _step(self, push: Callable[[Any], Any]) -> None:
         try:
@@ -187,20 +294,13 @@ class _Submission:
         else:
             with self._group.lock:
                 self._is_parked = True
-                self._thread = None
             park.arrange(self._resume)
 
-    def _in_a_loop(self, _: None) -> None:
-        import asyncio
-
-        # As the coroutine itself would tell that it has ended.
-        raise StopIteration(asyncio.run(_rest(self._coroutine)))
-
     def _end(self, state: State) -> None:
-        self._group.forget(self)
-        # Let go of the arguments: the future may be kept much longer.
-        del self._coroutine, self._around
-        self.future.end(state)
+        if self._group.forget(self, state):
+            self.future.end(state)
+        # Let go of the arguments: a timer may hold this for long.
+        del self._coroutine, self._around, self._hands, self.performer
 
     def cancel(self, error: BaseException) -> bool:
         """End the run if it has no worker now; tell whether it had none."""
@@ -211,14 +311,32 @@ class _Submission:
         self._step(partial(_thrown, self._coroutine, error))
         return True
 
-    def interrupt(self) -> None:
+    def stop(self) -> None:
         """Have the run's code end at the next line of Python that it executes."""
-        if self._thread is not None:
-            interrupt(self._thread, CancelledRun)
+        # It may end at any time in its worker, and let go of these.
+        with suppress(AttributeError):
+            self._hands.stop()
+
+    def abandon(self, message: str) -> None:
+        """End the run though its code goes on; what that comes to is dropped."""
+        with suppress(AttributeError, InvalidTransition):
+            performer = self.performer
+            performer.enter(
+                Cancelled(message=message, data=CancelledRun(message)),
+                performer.context.attempt,
+            )
+            state = performer.context.state
+            if self._group.forget(self, state):
+                self.future.end(state)
 
 
 def _thrown(coroutine: Any, error: BaseException, _: None) -> Any:
     return coroutine.throw(error)
+
+
+def _is_abort(error: object) -> bool:
+    """Tell whether it is Ctrl-C or the like, and no failure."""
+    return isinstance(error, BaseException) and not isinstance(error, Exception)
 
 
 class Submissions:
@@ -227,16 +345,23 @@ class Submissions:
     Parameters
     ----------
     runner
-        A runner for these alone, or for all that belong to no flow.
+        A runner for these alone.
+    remembers
+        Whether somebody will ask for the runs that failed.
     """
 
-    def __init__(self, runner: TaskRunner) -> None:
+    def __init__(self, runner: TaskRunner, *, remembers: bool = True) -> None:
         self.runner = runner
+        self._remembers = remembers
+        self._failed: list[Future[Any]] = []
+        self._count = 0
+        self._reset()
+        _all.add(self)
+
+    def _reset(self) -> None:
         self.lock = threading.Lock()
         self._none_left = threading.Condition(self.lock)
         self._live: set[_Submission] = set()
-        self._count = 0
-        self._failed: list[Future[Any]] = []
 
     def submit(
         self,
@@ -247,10 +372,8 @@ class Submissions:
         is_async: bool,
     ) -> Future[Any]:
         """Perform the steps in the runner's workers; return the run's future."""
-        hands: Hands = (_ParkingFirst if is_async else _Parking)(function)
-        submission = _Submission(
-            self, act(steps, performer, hands), performer, is_async=is_async
-        )
+        hands = (_Looping if is_async else _Parking)(function)
+        submission = _Submission(self, act(steps, performer, hands), performer, hands)
         future = submission.future
         with self.lock:
             self._live.add(submission)
@@ -258,15 +381,17 @@ class Submissions:
         submission.begin()
         return future
 
-    def forget(self, submission: _Submission) -> None:
-        """Take note that a run has ended."""
-        state = submission.performer.context.state
+    def forget(self, submission: _Submission, state: State) -> bool:
+        """Take note that a run has ended; tell whether that is news."""
         with self.lock:
+            if submission not in self._live:
+                return False
             self._live.discard(submission)
-            if state is None or not state.is_completed():
+            if self._remembers and not state.is_completed():
                 self._failed.append(submission.future)
             if not self._live:
                 self._none_left.notify_all()
+        return True
 
     def wait(self) -> None:
         """Wait until every run has ended."""
@@ -283,26 +408,62 @@ class Submissions:
         with self.lock:
             return [submission.future for submission in self._live]
 
-    def end_early(self, error: BaseException) -> None:
+    def end_early(self, error: BaseException, *, at_once: bool = False) -> None:
         """End the runs that have not begun, since the flow has ended by `error`.
 
-        Those that have are waited for; if somebody stops the program, they are
-        interrupted and waited for only so long.
+        Those that have are waited for. If somebody stops the program or the flow, they
+        are told to stop and waited for only so long.
+
+        Parameters
+        ----------
+        at_once
+            Do not wait, whatever the error is.
         """
-        with self.lock:
-            live = list(self._live)
-        message = "The flow run ended before this task run began."
-        begun = [s for s in live if not s.cancel(CancelledRun(message))]
-        if isinstance(error, Exception):
-            self.wait()
+        self._cancel_waiting()
+        if _is_abort(error) or isinstance(error, CancelledRun) or at_once:
+            self._stop(error)
             return
-        for submission in begun:
-            submission.interrupt()
-        deadline = time.monotonic() + PATIENCE
+        try:
+            self.wait()
+        except BaseException as other:
+            self._cancel_waiting()
+            self._stop(other)
+            raise
+
+    async def end_early_async(
+        self, error: BaseException, *, at_once: bool = False
+    ) -> None:
+        """Do what `end_early` does, but wait in the event loop for what has begun."""
+        if not (_is_abort(error) or isinstance(error, CancelledRun) or at_once):
+            self._cancel_waiting()
+            try:
+                await self.wait_async()
+            except BaseException as other:
+                self.end_early(other, at_once=True)
+                raise
+        self.end_early(error, at_once=True)
+
+    def _cancel_waiting(self) -> None:
+        message = "The flow run ended before this task run began."
+        for submission in self._submissions():
+            submission.cancel(CancelledRun(message))
+
+    def _stop(self, error: BaseException) -> None:
+        """Stop the runs that have begun; go on without those that do not obey."""
+        for submission in self._submissions():
+            submission.stop()
         with self._none_left:
-            self._none_left.wait_for(
-                lambda: not self._live, max(0.0, deadline - time.monotonic())
-            )
+            self._none_left.wait_for(lambda: not self._live, PATIENCE)
+        message = (
+            f"The flow run was ended by {type(error).__name__}. This task run did not "
+            f"stop within {PATIENCE:g} seconds, so its code goes on without it."
+        )
+        for submission in self._submissions():
+            submission.abandon(message)
+
+    def _submissions(self) -> list[_Submission]:
+        with self.lock:
+            return list(self._live)
 
     def close(self) -> None:
         """End the workers."""
@@ -315,7 +476,22 @@ class Submissions:
         """
         return [each for each in self._failed if not each.observed], self._count
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: start empty; the runs are the parent's, and so they stay."""
+        for submission in self._live:
+            # NB. When they are freed here they end, of which nobody is to hear.
+            with suppress(AttributeError):
+                context = submission.performer.context
+                context.sink = _to_nobody
+                context.spec = replace(context.spec, quiet=True)
+        self._reset()
 
+
+def _to_nobody(_event: object) -> None:
+    pass
+
+
+_all: weakref.WeakSet[Submissions] = weakref.WeakSet()
 _outside: Submissions | None = None
 _lock = threading.Lock()
 
@@ -325,7 +501,7 @@ def _outside_flows() -> Submissions:
     global _outside  # noqa: PLW0603  # one for the process
     with _lock:
         if _outside is None:
-            _outside = Submissions(ThreadPoolTaskRunner())
+            _outside = Submissions(ThreadPoolTaskRunner(), remembers=False)
         return _outside
 
 
@@ -333,8 +509,9 @@ def submissions_of(context: RunContext | None) -> Submissions:
     """Return the submissions that a task run made within `context` belongs to."""
     flow_run = context and context.flow_run
     # Who runs a flow otherwise than by calling it waits for nothing at its end.
-    owner = flow_run and flow_run.owner
-    runner: TaskRunner | None = getattr(owner, "task_runner", None)
+    runner: TaskRunner | None = getattr(
+        flow_run and flow_run.owner, "task_runner", None
+    )
     if flow_run is None or runner is None or _is_over(flow_run):
         return _outside_flows()
     if flow_run.submissions is None:
@@ -349,16 +526,34 @@ def _is_over(flow_run: RunContext) -> bool:
     return flow_run.state is not None and flow_run.state.is_final()
 
 
-@atexit.register
 def _wait_at_exit() -> None:
-    # Whoever submits a task wants it done, as with any pool of threads.
-    if _outside is not None:
-        _outside.wait()
+    """Wait for what was submitted outside flows, as any pool of threads does."""
+    if _outside is None:
+        return
+    # What ended the program, if an exception did.
+    stopped = getattr(sys, "last_value", None)
+    if not isinstance(stopped, KeyboardInterrupt):
+        try:
+            _outside.wait()
+        except KeyboardInterrupt as error:
+            stopped = error
+        else:
+            return
+    _outside.end_early(stopped)
+
+
+# NB. Python's own function for this is not public, but since 3.12 the public one comes
+# too late: no thread can be started any more. The public one is for what the program's
+# other threads have submitted since.
+getattr(threading, "_register_atexit", atexit.register)(_wait_at_exit)
+atexit.register(_wait_at_exit)
 
 
 def _renew_in_child() -> None:
-    global _outside, _lock  # its threads are the parent's
+    global _outside, _lock  # noqa: PLW0603  # its threads are the parent's
     _outside, _lock = None, threading.Lock()
+    for submissions in _all:
+        submissions.leave_to_parent()
 
 
 os.register_at_fork(after_in_child=_renew_in_child)

@@ -2,12 +2,13 @@
 
 import heapq
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from itertools import count
 
-__all__ = ["call_later", "interrupt"]
+__all__ = ["call_later", "interrupt", "tell_of_error"]
 
 
 class _Timers:
@@ -43,7 +44,12 @@ class _Timers:
                 is_last = not self._waiting
                 if is_last:
                     self._thread = None
-            function()
+            try:
+                function()
+            except BaseException:  # noqa: BLE001  # the others wait for their time
+                tell_of_error()
+            # NB. Else it would live until the next one is due.
+            del function
             if is_last:
                 return
 
@@ -54,6 +60,12 @@ _timers = _Timers()
 def call_later(seconds: float, function: Callable[[], object]) -> None:
     """Call a short function that does not raise after so many seconds."""
     _timers.call_later(seconds, function)
+
+
+def tell_of_error() -> None:
+    """Print the exception being handled, as Python does when a thread ends by it."""
+    told = (*sys.exc_info(), threading.current_thread())
+    threading.excepthook(threading.ExceptHookArgs(told))
 
 
 def interrupt(thread: int, error: type[BaseException]) -> None:

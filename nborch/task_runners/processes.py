@@ -47,7 +47,6 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
             )
         self._initializer = initializer
         self._initargs = tuple(initargs)
-        self._places = self.max_workers
 
     @property
     def max_workers(self) -> int:
@@ -71,6 +70,16 @@ class ProcessPoolTaskRunner(ThreadPoolTaskRunner):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._given, self._initializer, self._initargs)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ProcessPoolTaskRunner)
+            and super().__eq__(other)
+            and other._initializer == self._initializer
+            and other._initargs == self._initargs
+        )
+
+    __hash__ = ThreadPoolTaskRunner.__hash__
 
 
 def _cores() -> int:

@@ -1,18 +1,42 @@
 """Threads that run submitted tasks."""
 
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
 from nborch.exceptions import InvalidDeclaration
 from nborch.task_runners.base import Elsewhere
+from nborch.timers import tell_of_error
 
 __all__ = ["MAX_WORKERS", "ThreadPoolTaskRunner", "checked_workers"]
 
 #: Tasks mostly wait for disks, networks and libraries that let other threads run. A
 #: thread each for hundreds of tasks would cost memory and gain nothing.
 MAX_WORKERS = 32
+
+
+class _Parked:
+    """A thread that waits for a place."""
+
+    __slots__ = ("_has_place", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._has_place = False
+
+    def wait(self) -> bool:
+        """Wait until there is a place, or until there will be none any more."""
+        self._lock.acquire()  # released by who wakes it
+        return self._has_place
+
+    def go_on(self, *, with_place: bool = True) -> None:
+        """Let the thread go on."""
+        self._has_place = with_place
+        self._lock.release()
 
 
 class ThreadPoolTaskRunner:
@@ -34,13 +58,20 @@ class ThreadPoolTaskRunner:
 
     def __init__(self, max_workers: int | None = None) -> None:
         self._given = checked_workers(type(self).__name__, max_workers)
-        lock = threading.Lock()
-        self._job_there = threading.Condition(lock)
-        self._place_free = threading.Condition(lock)
+        self._reset()
+        _runners.add(self)
+
+    def _reset(self) -> None:
+        """Start without threads and jobs: in a new runner, and in a forked child."""
+        self._lock = threading.Lock()
         self._jobs: deque[Callable[[], object]] = deque()
-        self._places = self._given or MAX_WORKERS
-        self._returning = 0  # jobs that have waited and want to go on
-        self._idle = 0  # threads without a place, ready to take a job
+        self._places = self.max_workers
+        #: Jobs that have waited and want to go on: they come before any new one.
+        self._returning: deque[_Parked] = deque()
+        #: Threads without a place, the last one that had one at the end.
+        self._idle: list[_Parked] = []
+        self._is_waking = False
+        self._threads = 0
         self._closed = False
 
     @property
@@ -60,24 +91,25 @@ class ThreadPoolTaskRunner:
 
     def start(self, job: Callable[[], object]) -> None:
         """Run the job soon, in one of the threads; return at once."""
-        with self._job_there:
+        with self._lock:
             self._jobs.append(job)
-            self._fill()
+            if self._places and not self._is_waking:
+                self._wake_one()
 
     def leave(self) -> None:
         """Let another job run while the one that calls this waits."""
-        with self._job_there:
-            self._places += 1
-            self._fill()
+        with self._lock:
+            self._give_place()
 
     def enter(self) -> None:
         """Wait until the job that left may go on; it goes before any new one."""
-        with self._place_free:
-            self._returning += 1
-            self._place_free.wait_for(lambda: self._places)
-            self._returning -= 1
-            self._places -= 1
-            self._fill()
+        with self._lock:
+            if self._places:
+                self._places -= 1
+                return
+            parked = _Parked()
+            self._returning.append(parked)
+        parked.wait()
 
     def duplicate(self) -> Self:
         """Return a runner with the same options and no threads yet."""
@@ -85,49 +117,78 @@ class ThreadPoolTaskRunner:
 
     def close(self) -> None:
         """End the threads, each when no job is left for it; return at once."""
-        with self._job_there:
+        with self._lock:
             self._closed = True
-            self._idle = 0
-            self._job_there.notify_all()
+            idle, self._idle = self._idle, []
+        for parked in idle:
+            parked.go_on(with_place=False)
 
-    def _fill(self) -> None:
-        """See to it that a free place is taken. The lock is held."""
-        if not self._places:
-            return
+    def _give_place(self) -> None:
+        """Give a place to who needs one. The lock is held."""
         if self._returning:
-            self._place_free.notify()
-        elif self._jobs:
-            if self._idle:
-                # Counted off here: until it runs, the next job must not count on it.
-                self._idle -= 1
-                self._job_there.notify()
-            else:
-                self._places -= 1
-                threading.Thread(
-                    target=self._work, name="nborch-worker", daemon=True
-                ).start()
+            self._returning.popleft().go_on()
+            return
+        self._places += 1
+        if self._jobs and not self._is_waking:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Give a free place to a thread. The lock is held."""
+        # One at a time: it wakes the next one when it runs itself. To wake more would
+        # make them all wait for the interpreter at once.
+        self._is_waking = True
+        self._places -= 1
+        if self._idle:
+            self._idle.pop().go_on()
+        else:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name="nborch-worker", daemon=True)
+        self._threads += 1
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no more threads. Those there are do the job later.
+            self._threads -= 1
+            self._places += 1
+            self._is_waking = False
+            if not self._threads:
+                self._jobs.pop()
+                raise
 
     def _work(self) -> None:
+        """Run jobs, in a thread that has a place, until there are none any more."""
+        parked = _Parked()
         while True:
-            with self._job_there:
-                if self._returning or not self._jobs:
-                    self._places += 1
-                    self._fill()
-                    while not self._may_go_on():
-                        self._idle += 1
-                        self._job_there.wait()
-                    if not self._jobs:
-                        return  # closed
-                    self._places -= 1
-                job = self._jobs.popleft()
-            job()
-            # NB. Else it would live until the next one comes.
-            del job
+            job = self._next_job(parked)
+            if job is not None:
+                try:
+                    job()
+                except BaseException:  # noqa: BLE001  # the worker goes on for the others
+                    tell_of_error()
+                # NB. Else it would live until the next one comes.
+                del job
+            elif not parked.wait():
+                with self._lock:
+                    self._threads -= 1
+                return
 
-    def _may_go_on(self) -> bool:
-        if self._jobs:
-            return self._places > self._returning
-        return self._closed
+    def _next_job(self, parked: "_Parked") -> Callable[[], object] | None:
+        """Return the next job for a thread with a place, or take the place from it."""
+        with self._lock:
+            self._is_waking = False
+            if self._jobs and not self._returning:
+                job = self._jobs.popleft()
+                if self._jobs and self._places:
+                    self._wake_one()
+                return job
+            self._give_place()
+            if self._closed:
+                parked.go_on(with_place=False)
+            else:
+                self._idle.append(parked)
+            return None
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +208,18 @@ class ThreadPoolTaskRunner:
 
     def __repr__(self) -> str:
         return f"{self.name}(max_workers={self._given})"
+
+
+_runners: weakref.WeakSet[ThreadPoolTaskRunner] = weakref.WeakSet()
+
+
+def _reset_in_child() -> None:
+    # The threads are the parent's, and it does the jobs.
+    for runner in list(_runners):
+        runner._reset()
+
+
+os.register_at_fork(after_in_child=_reset_in_child)
 
 
 def checked_workers(owner: str, count: int | None) -> int | None:

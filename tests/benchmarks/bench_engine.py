@@ -78,14 +78,18 @@ class Side:
     def work(self, *pieces: str) -> list[Measured]:
         """Return what a new process measured for each piece, as far as it came."""
         command = [self.python, FOLDER / "engine_work.py", self.root, *pieces]
-        done = subprocess.run(
-            command,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                env=self.environ,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            print(f"{self.root} {' '.join(pieces)}: too slow", file=sys.stderr)
+            return []
         lines = [told for told in done.stdout.splitlines() if told.startswith("{")]
         # Prefect's server may end with an error when all is measured.
         if len(lines) < len(pieces):

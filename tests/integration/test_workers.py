@@ -527,7 +527,10 @@ def test_a_call_in_time_is_not_touched(workers):
     assert workers.call(abs, (-1,), timeout=20) == 1
 
 
-def test_an_exception_in_the_waiting_thread_kills_the_worker(workers, tmp_path, until):
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_an_exception_in_the_waiting_thread_kills_the_worker(
+    workers, tmp_path, until, timeout
+):
     """Who is interrupted while he waits leaves no worker behind."""
     told = tmp_path / "pid"
     ended_by = []
@@ -538,7 +541,7 @@ def test_an_exception_in_the_waiting_thread_kills_the_worker(workers, tmp_path, 
 
     def wait():
         try:
-            workers.call(work)
+            workers.call(work, timeout=timeout)
         except BaseException as error:  # noqa: BLE001
             ended_by.append(type(error))
 
