@@ -209,11 +209,11 @@ def checked_timeout(owner: str, seconds: float | None) -> float | None:
     """Return the timeout in seconds, or raise if it is no span of time."""
     if seconds is None:
         return None
-    if _is_span(seconds) and seconds > 0:
-        return float(seconds)
+    if _is_span(seconds):
+        # As in Prefect, zero takes a timeout back.
+        return float(seconds) or None
     raise InvalidDeclaration(
-        f"{owner}: timeout_seconds must be a number of seconds above 0, "
-        f"not {seconds!r}."
+        f"{owner}: timeout_seconds must be a number of seconds, not {seconds!r}."
     )
 
 
