@@ -6,6 +6,7 @@ Names are loaded from their modules at first use, so that importing the package
 costs next to nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -15,24 +16,59 @@ _HOMES = {
     "Flow": "nborch.flows",
     "State": "nborch.states",
     "Task": "nborch.tasks",
+    "Transaction": "nborch.transactions",
+    "allow_failure": "nborch.annotations",
     "flow": "nborch.flows",
     "get_run_logger": "nborch.logs",
     "load_ipython_extension": "nborch.notebook.magics",
+    "runtime": "nborch",
+    "tags": "nborch.context",
     "task": "nborch.tasks",
     "unload_ipython_extension": "nborch.notebook.magics",
+    "unmapped": "nborch.annotations",
 }
 
 # Loaded by __getattr__.
-__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task"]
+__all__ = [
+    "Flow",
+    "State",
+    "Task",
+    "Transaction",
+    "allow_failure",
+    "flow",
+    "get_run_logger",
+    "runtime",
+    "tags",
+    "task",
+    "unmapped",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nborch' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = _HOMES.get(name)
+    if home is None:
+        raise _missing(name)
+    if home == __name__:
+        return import_module(f"{home}.{name}")
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+def _missing(name: str) -> Exception:
+    # NB. Python asks for any module that it does not find, and for __path__ and such.
+    if not name.startswith("_"):
+        from nborch.absent import ABSENT, missing
+
+        told = missing(name, __all__)
+        # `from nborch import serve` would put words of Python's own in place of an
+        # AttributeError's; any other error comes through.
+        by = sys._getframe(2).f_globals.get("__name__")  # noqa: SLF001  # no other way
+        if name in ABSENT and by == "importlib._bootstrap":
+            return ImportError(told, name=__name__)
+        return AttributeError(told, name=name)
+    return AttributeError(f"module 'nborch' has no attribute {name!r}", name=name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,8 @@
 # What type checkers see of the package, whose names are loaded at first use.
+from nborch import runtime as runtime
+from nborch.annotations import allow_failure as allow_failure
+from nborch.annotations import unmapped as unmapped
+from nborch.context import tags as tags
 from nborch.flows import Flow as Flow
 from nborch.flows import flow as flow
 from nborch.logs import get_run_logger as get_run_logger
@@ -7,6 +11,19 @@ from nborch.notebook.magics import unload_ipython_extension as unload_ipython_ex
 from nborch.states import State as State
 from nborch.tasks import Task as Task
 from nborch.tasks import task as task
+from nborch.transactions import Transaction as Transaction
 
 __version__: str
-__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task"]
+__all__ = [
+    "Flow",
+    "State",
+    "Task",
+    "Transaction",
+    "allow_failure",
+    "flow",
+    "get_run_logger",
+    "runtime",
+    "tags",
+    "task",
+    "unmapped",
+]

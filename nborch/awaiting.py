@@ -6,8 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 from nborch.futures import Future, ended
+from nborch.kernels import wake_on_signals
 from nborch.lifecycle import Raised, Returned, Steps
 from nborch.performing import OVERDUE, TURN, Arm, Performer, act, raised
+from nborch.settling import Settle, here
 from nborch.states import State
 
 __all__ = ["Awaiting", "drive"]
@@ -23,10 +25,15 @@ class Awaiting:
 
     @property
     def owner(self) -> object:
-        """This task of the event loop."""
+        """The present task of the event loop."""
         import asyncio
 
         return id(asyncio.current_task())
+
+    @property
+    def settle(self) -> Settle:
+        """Await in this loop."""
+        return here
 
     async def call(self) -> Returned | Raised:
         """Await what the user's function returns."""
@@ -63,4 +70,9 @@ async def drive(
     steps: Steps, performer: Performer, function: Callable[[], Awaitable[Any]]
 ) -> State:
     """Perform the steps of a run that awaits `function`; return its last state."""
+    if performer.context.is_outermost:
+        # A coroutine runs, so this costs nothing: it was loaded long before.
+        import asyncio
+
+        wake_on_signals(asyncio.get_running_loop())
     return await act(steps, performer, Awaiting(function))

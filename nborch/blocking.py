@@ -8,6 +8,7 @@ from typing import Any
 from nborch.futures import Future, wait
 from nborch.lifecycle import Raised, Returned, Steps
 from nborch.performing import OVERDUE, TURN, Arm, Performer, act, called
+from nborch.settling import Settle, elsewhere
 from nborch.states import State
 
 __all__ = ["Blocking", "drive"]
@@ -23,8 +24,13 @@ class Blocking:
 
     @property
     def owner(self) -> object:
-        """This thread."""
+        """The present thread."""
         return threading.get_ident()
+
+    @property
+    def settle(self) -> Settle:
+        """Await in a loop of its own."""
+        return elsewhere
 
     async def call(self) -> Returned | Raised:
         """Call the user's function."""
@@ -52,4 +58,7 @@ def drive(steps: Steps, performer: Performer, function: Callable[[], Any]) -> St
         act(steps, performer, Blocking(function)).send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # what act() returns
+    except KeyboardInterrupt as error:
+        # Where we waited says nothing to who pressed Ctrl-C.
+        raise error.with_traceback(None)  # noqa: B904  # it is the same error
     raise AssertionError("A blocking run waited for an event loop.")

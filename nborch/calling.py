@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from nborch.context import RunContext, current_tags, enclosing_run
+from nborch.context import RunContext, current_run, current_tags, enclosing_run
 from nborch.events import noted
 from nborch.exceptions import RunTimedOut, UpstreamTaskError
 from nborch.futures import Future
@@ -39,7 +39,7 @@ class Callee(Protocol):
     isasync: bool
     yields_async: bool
 
-    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
+    def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
         ...
 
@@ -115,12 +115,16 @@ class Call:
         parameters: dict[str, Any],
         upstream: Upstream | None,
     ) -> RunContext:
-        name, label = self.callee.names(parameters)
+        naming = spec.run_name
+        # A template has nothing to say of a future, and a function may ask
+        # `nborch.runtime` for the run.
+        at_once = naming is None or (upstream is None and isinstance(naming, str))
+        name, label = self.callee.names(parameters if at_once else None)
         details: dict[str, Any] = {"parameters": shown(parameters)}
         tags = spec.tags | current_tags.get()
         if tags:
             details["tags"] = sorted(tags)
-        if label != name:
+        if at_once and label != name:
             details["label"] = label
         run_ids = upstream.run_ids if upstream else []
         lineage: Lineage | None = parent.lineage if parent is not None else None
@@ -129,7 +133,7 @@ class Call:
         if run_ids:
             # In order, each once.
             details["upstream"] = list(dict.fromkeys(run_ids))
-        return RunContext.begin(
+        context = RunContext.begin(
             spec,
             parent.home if parent is not None else current_home(),
             parent,
@@ -138,6 +142,14 @@ class Call:
             details=details,
             parameters=parameters,
         )
+        if not at_once and upstream is None:
+            token = current_run.set(context)
+            try:
+                name, _ = self.callee.names(parameters)
+            finally:
+                current_run.reset(token)
+            context.run = replace(context.run, name=name)
+        return context
 
     def steps(self, *, gathers: bool = False) -> Steps:
         """Return the lifecycle of the call's run."""
@@ -163,7 +175,8 @@ class Call:
         try:
             self.args, self.kwargs = self._upstream.resolved()
         except UpstreamTaskError as error:
-            return error
+            # Where we have looked for it tells nobody anything.
+            return error.with_traceback(None)
         self._upstream = None
         parameters = self.context.parameters = self._bind()
         if self.spec.run_name is not None:
@@ -249,7 +262,7 @@ class Call:
             try:
                 return pool.call(
                     There(self.context, self.callee.fn),
-                    (*self.callee.bound, *self.args),
+                    self.args,
                     self.kwargs,
                     timeout=seconds,
                     fresh=self.spec.isolate,

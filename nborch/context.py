@@ -10,16 +10,22 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from nborch.events import Event
+from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id, reseed
 from nborch.specs import Spec, checked_tags
 from nborch.states import State
 
 __all__ = [
+    "FlowRunContext",
     "RunContext",
+    "RunView",
+    "TaskRunContext",
     "current_run",
     "current_tags",
+    "current_transaction",
     "enclosing_run",
+    "get_run_context",
     "set_ambient",
     "tags",
 ]
@@ -50,6 +56,9 @@ class RunContext:
         `nborch.submitting`. A flow run does not end before they do.
     lineage
         Where values came from that its task runs returned; see `nborch.lineage`.
+    transaction
+        The transaction that it is itself, once it needs one; see
+        `nborch.transactions`.
     """
 
     run: Run
@@ -66,6 +75,7 @@ class RunContext:
     logger: Any = None
     submissions: Any = None
     lineage: Any = None
+    transaction: Any = None
 
     def record(self, event: Event) -> None:
         """Take a fact about the run."""
@@ -154,6 +164,9 @@ current_tags: ContextVar[frozenset[str]] = ContextVar(
     "nborch_tags", default=frozenset()
 )
 
+#: The transaction whose block is being executed here, if any.
+current_transaction: ContextVar[Any] = ContextVar("nborch_transaction", default=None)
+
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:
@@ -186,3 +199,136 @@ def set_ambient(provider: Callable[[], RunContext | None]) -> None:
 def enclosing_run() -> RunContext | None:
     """Return the run within which a run made here belongs, if any."""
     return current_run.get() or _ambient()
+
+
+class RunView:
+    """A run as its own code sees it: its facts, and where it stands.
+
+    Its attributes are those of `nborch.runs.Run`, and ``state`` and ``run_count``.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    @property
+    def state(self) -> State | None:
+        """The state that the run is in."""
+        return self._context.state
+
+    @property
+    def run_count(self) -> int:
+        """How many attempts have begun."""
+        return self._context.attempt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context.run, name)
+
+    def __repr__(self) -> str:
+        return f"<{self._context.run.kind.value.title()} run {self.name!r}>"
+
+
+class FlowRunContext:
+    """What is known of the flow run that this code is part of; see `get`."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    @classmethod
+    def get(cls) -> Self | None:
+        """Return the context of the flow run that encloses this code, if any."""
+        context = enclosing_run()
+        flow_run = context and context.flow_run
+        return cls(flow_run) if flow_run else None
+
+    @property
+    def flow(self) -> Any:
+        """The flow that runs."""
+        return self._context.owner
+
+    @property
+    def flow_run(self) -> RunView:
+        """Its run: ``id``, ``name``, ``tags``, ``run_count``, ``state``, ..."""
+        return RunView(self._context)
+
+    @property
+    def task_runner(self) -> Any:
+        """What runs the tasks that are submitted in it."""
+        return getattr(self._context.owner, "task_runner", None)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What it was called with, by name."""
+        return dict(self._context.parameters or {})
+
+    @property
+    def start_time(self) -> datetime:
+        """When its run was made."""
+        return self._context.run.created
+
+    @property
+    def log_prints(self) -> bool:
+        """Whether what it prints goes to its log."""
+        return self._context.log_prints
+
+
+class TaskRunContext:
+    """What is known of the task run that executes this code; see `get`."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    @classmethod
+    def get(cls) -> Self | None:
+        """Return the context of the task run that executes this code, if one does."""
+        context = enclosing_run()
+        if context is None or context.run.kind is not RunKind.TASK:
+            return None
+        return cls(context)
+
+    @property
+    def task(self) -> Any:
+        """The task that runs."""
+        return self._context.owner
+
+    @property
+    def task_run(self) -> RunView:
+        """Its run: ``id``, ``name``, ``tags``, ``run_count``, ``state``, ..."""
+        return RunView(self._context)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What it was called with, by name."""
+        return dict(self._context.parameters or {})
+
+    @property
+    def start_time(self) -> datetime:
+        """When its run was made."""
+        return self._context.run.created
+
+    @property
+    def log_prints(self) -> bool:
+        """Whether what it prints goes to its log."""
+        return self._context.log_prints
+
+
+def get_run_context() -> FlowRunContext | TaskRunContext:
+    """Return the context of the task run or flow run that executes this code.
+
+    Raises
+    ------
+    MissingContextError
+        No flow or task is running.
+    """
+    context = TaskRunContext.get() or FlowRunContext.get()
+    if context is None:
+        raise MissingContextError(
+            "There is no active flow or task run, so there is no run context. Call "
+            "get_run_context() within a flow or task."
+        )
+    return context

@@ -1,19 +1,21 @@
 """What tasks and flows have in common: a declared function that makes runs."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import update_wrapper
 from string import Formatter
-from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
+from types import MethodType
+from typing import Any, Generic, ParamSpec, Self, SupportsIndex, TypeVar, cast
 
 from nborch import awaiting, blocking, generating
 from nborch.annotations import NotSet
 from nborch.calling import Call
 from nborch.context import RunContext
+from nborch.deadlines import door
 from nborch.exceptions import InvalidDeclaration, did_you_mean
 from nborch.parameters import plain_names, signature_of
+from nborch.portable import Portable, imported, stands_at
 from nborch.results import Recall
 from nborch.runs import RunKind
 from nborch.sketching import current_sketch
@@ -55,17 +57,26 @@ class Declared(Generic[P, R]):
         Whether it is an async function, or a generator function of either kind.
     ismethod, isclassmethod, isstaticmethod
         Whether it is called on an instance or a class.
+    unbound
+        What it was before it was bound to one, if it was.
     """
+
+    unbound: Self
 
     def __init__(
         self, fn: Callable[P, R], spec: Spec, options: Mapping[str, Any]
     ) -> None:
         self.isclassmethod = isinstance(fn, classmethod)
         self.isstaticmethod = isinstance(fn, staticmethod)
-        plain: Callable[..., Any] = getattr(fn, "__func__", fn)
+        plain: Callable[..., Any] = fn
+        if isinstance(fn, classmethod | staticmethod):
+            plain = fn.__func__
+        # As in any class: what is no function stays as it is.
+        binds = hasattr(type(plain), "__get__") and not isinstance(plain, MethodType)
+        self._binds = binds and not self.isstaticmethod
         # NB. First: the function's own attributes must not replace ours.
         update_wrapper(cast("Any", self), plain)
-        self.fn = plain
+        self.fn: Callable[P, R] = plain
         self.spec = spec
         self.owner = f"{spec.kind.value.title()} {spec.name!r}"
         self.signature = signature_of(plain, self.owner)
@@ -90,6 +101,7 @@ class Declared(Generic[P, R]):
         UpstreamTaskError
             A run did not complete whose result is an argument.
         """
+        __tracebackhide__ = True  # IPython and pytest show the user's lines
         sketch = current_sketch.get()
         if sketch is not None:
             return cast("R", sketch.note(self, args, kwargs, kind="call"))
@@ -119,6 +131,7 @@ class Declared(Generic[P, R]):
         return_state: bool,  # noqa: FBT001  # internal
     ) -> Any:
         """Do for an async function what `__call__` does for a plain one."""
+        __tracebackhide__ = True
         state = await awaiting.drive(call.steps(), call.performer, call.function())
         error = _ending(call.context, state, return_state=return_state)
         if error is None:
@@ -141,9 +154,14 @@ class Declared(Generic[P, R]):
         return call.context.state
 
     def _yield(self, call: Call, *, raises: bool = True) -> Any:
+        __tracebackhide__ = True
         limit = call.limit()
         driver = generating.generate(call.steps(), call.performer, call.body, limit)
-        state = yield from driver
+        try:
+            state = yield from driver
+        except GeneratorExit:
+            _write_down(call.context)
+            raise
         error = _ending(call.context, state, return_state=not raises)
         if error is not None:
             try:
@@ -151,49 +169,77 @@ class Declared(Generic[P, R]):
             finally:
                 call.forget()
                 del error, state
-        data = state.data
-        return data.value if isinstance(data, generating.Yielded) else data
+        # Where results are kept, the items are the run's.
+        return getattr(state.data, "value", None) if call.spec.reuses else state.data
 
     async def _yield_async(self, call: Call, *, raises: bool = True) -> Any:
+        __tracebackhide__ = True
         limit = call.limit()
         driver = generating.generate_async(
             call.steps(), call.performer, call.body, limit
         )
-        # What it yields last is its state; one step behind, that is never handed on.
-        waiting: Any = _NOTHING
-        sent: Any = None
-        while True:
+        ask: Awaitable[Any] = driver.asend(None)
+        while isinstance(item := await ask, generating.Item):
             try:
-                item = await driver.asend(sent)
-            except StopAsyncIteration:
-                break
-            if waiting is not _NOTHING:
-                sent = yield waiting
-            waiting, sent = item, None
-        error = _ending(call.context, waiting, return_state=not raises)
-        if error is not None:
-            raise error
+                ask = driver.asend((yield item.value))
+            except GeneratorExit:
+                await driver.athrow(generating.LeftOff())
+                await driver.aclose()
+                _write_down(call.context)
+                raise
+            except BaseException as error:  # noqa: BLE001  # it is the generator's
+                ask = driver.athrow(error)
+        await driver.aclose()
+        failure = _ending(call.context, item, return_state=not raises)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                call.forget()
+                del failure, item
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:
         """Return it as it is called on an instance or, a classmethod, on a class."""
-        if self.isstaticmethod:
+        if not self._binds or self.bound:
             return self
-        to = owner if self.isclassmethod else instance
-        if to is None:
-            return self
-        bound = copy(self)
+        if self.isclassmethod:
+            return self.bound_to(type(instance) if owner is None else owner)
+        return self if instance is None else self.bound_to(instance)
+
+    def bound_to(self, to: object) -> Self:
+        """Return it as it is called on an instance or class."""
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)
         bound.bound = (to,)
+        bound.unbound = self
         bound.fn = self.fn.__get__(to)
+        # Who asks for the signature is told that of the call.
+        bound.__dict__["__wrapped__"] = bound.fn
         parameters = list(self.signature.parameters.values())[1:]
         bound.signature = self.signature.replace(parameters=parameters)
         bound.plain_names = plain_names(bound.signature)
         return bound
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Return how to pickle it: by its name, as functions are, if it has one."""
+        if self.bound:
+            return Declared.bound_to, (self.unbound, *self.bound)
+        at = stands_at(self)
+        return (imported, at) if at is not None else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "fn": Portable(self.fn), "__wrapped__": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # NB. A copy's state has not been through a pickle.
+        fn = getattr(state["fn"], "function", state["fn"])
+        self.__dict__.update(state, fn=fn, __wrapped__=fn)
+
     def _declared_fn(self) -> Any:
         """Return the function as the decorator got it."""
-        plain = getattr(self.fn, "__func__", self.fn) if self.bound else self.fn
+        plain = self.unbound.fn if self.bound else self.fn
         if self.isclassmethod:
-            return classmethod(plain)
+            return classmethod(plain)  # type: ignore[arg-type]  # it was one
         return staticmethod(plain) if self.isstaticmethod else plain
 
     @property
@@ -274,8 +320,14 @@ class Declared(Generic[P, R]):
 
     # What a call asks for.
 
-    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
-        """Return the name of a new run, and how its lines call it."""
+    def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
+        """Return the name of a new run, and how its lines call it.
+
+        Parameters
+        ----------
+        parameters
+            What it is called with; None as long as that is not known.
+        """
         raise NotImplementedError
 
     def spec_within(self, parent: RunContext | None) -> Spec:
@@ -288,14 +340,15 @@ class Declared(Generic[P, R]):
         del context, parameters
         return None
 
+    @door
     def body(self, call: Call) -> Any:
         """Return what the function returns, or the awaitable of it."""
         return self.fn(*call.args, **call.kwargs)
 
-    def _told_name(self, parameters: Mapping[str, Any]) -> str | None:
+    def _told_name(self, parameters: Mapping[str, Any] | None) -> str | None:
         """Return the name that the declaration gives a run, if it does."""
         naming = self.spec.run_name
-        if naming is None:
+        if naming is None or parameters is None:
             return None
         if isinstance(naming, str):
             return naming.format(**parameters)
@@ -318,9 +371,6 @@ class Declared(Generic[P, R]):
         return f"<{type(self).__name__} {self.name!r}>"
 
 
-_NOTHING = object()
-
-
 async def _state_in_the_end(items: Any, call: Call) -> State | None:
     try:
         async for _ in items:
@@ -335,9 +385,7 @@ def _ending(
     context: RunContext, state: State, *, return_state: bool
 ) -> BaseException | None:
     """Return what the caller of a run is to be told by raising, if anything."""
-    if context.is_outermost:
-        # What the caller learns of a run is on disk.
-        context.home.recorder.flush()
+    _write_down(context)
     error = state.data
     if isinstance(error, BaseException) and not isinstance(error, Exception):
         # Ctrl-C and sys.exit() pass through every run.
@@ -345,6 +393,12 @@ def _ending(
     if return_state or state.is_completed():
         return None
     return state.exception()
+
+
+def _write_down(context: RunContext) -> None:
+    """Have on disk what a caller learns of a run that no other one waits for."""
+    if context.is_outermost:
+        context.home.recorder.flush()
 
 
 def changed_options(

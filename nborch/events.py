@@ -1,9 +1,9 @@
 """Events: the recorded facts from which all that is known of runs is folded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 from nborch.runs import Run
 from nborch.states import State
@@ -11,6 +11,7 @@ from nborch.states import State
 __all__ = [
     "Event",
     "EventKind",
+    "end_written",
     "log_written",
     "noted",
     "run_created",
@@ -32,9 +33,14 @@ class EventKind(StrEnum):
     NOTED = "noted"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+# NB. Members of an enum are looked up slowly, and each call of a task makes five.
+_CREATED, _STATE, _LOG = EventKind.CREATED, EventKind.STATE, EventKind.LOG
+
+
+class Event(NamedTuple):
     """A fact about a run, at a time.
+
+    A tuple, which is made in a third of the time that a frozen dataclass takes.
 
     Parameters
     ----------
@@ -52,7 +58,7 @@ class Event:
     kind: EventKind
     at: float
     attempt: int = 0
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
     sequence: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -74,13 +80,14 @@ class Event:
 
 def run_created(run: Run) -> Event:
     """Return the fact that `run` was made."""
-    return Event(run.id, EventKind.CREATED, run.created.timestamp(), 0, run.to_json())
+    data = run.to_json()
+    return Event(run.id, _CREATED, data["created"], 0, data)
 
 
 def state_entered(run_id: str, state: State, attempt: int) -> Event:
     """Return the fact that a run entered `state`, which has its timestamp."""
     data = state.to_json()
-    return Event(run_id, EventKind.STATE, data["timestamp"], attempt, data)
+    return Event(run_id, _STATE, data["timestamp"], attempt, data)
 
 
 def noted(run_id: str, at: float, facts: Mapping[str, Any]) -> Event:
@@ -91,4 +98,13 @@ def noted(run_id: str, at: float, facts: Mapping[str, Any]) -> Event:
 def log_written(run_id: str, at: float, level: str, logger: str, message: str) -> Event:
     """Return the fact that a run wrote a line."""
     data = {"level": level, "logger": logger, "message": message}
-    return Event(run_id, EventKind.LOG, at, 0, data)
+    return Event(run_id, _LOG, at, 0, data)
+
+
+def end_written(run: Run, entered: Event, state: State) -> Event:
+    """Return the line that tells of the last state a run entered.
+
+    It is not recorded, but made of what is.
+    """
+    line = log_written(run.id, entered.at, state.level, run.kind.logger, state.told)
+    return line._replace(sequence=entered.sequence)

@@ -40,6 +40,8 @@ Each error also is the builtin that a newcomer would catch.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from nborch.frames import rendered
+
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
     "CacheWarning",
@@ -60,8 +62,10 @@ __all__ = [
     "NborchError",
     "NborchWarning",
     "NotFound",
+    "ObjectNotFound",
     "ParameterBindError",
     "ParameterTypeError",
+    "PrefectException",
     "ReservedArgumentError",
     "RunTimedOut",
     "StoreError",
@@ -77,6 +81,10 @@ __all__ = [
 
 class NborchError(Exception):
     """Whatever nborch itself raises."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows, by its own protocol: the user's lines only."""
+        return rendered(self)
 
 
 class InvalidDeclaration(NborchError, TypeError):
@@ -210,6 +218,11 @@ class CacheWarning(NborchWarning):
 
 class LimitWarning(NborchWarning):
     """A concurrency limit did not limit what ran under its name."""
+
+
+#: Prefect's names.
+PrefectException = NborchError
+ObjectNotFound = NotFound
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,9 +7,11 @@ from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
 from nborch.calling import Call
 from nborch.context import RunContext
+from nborch.deadlines import door, is_overdue
 from nborch.declaring import Declared, callable_name, changed_options, common_spec
-from nborch.exceptions import InvalidDeclaration
+from nborch.exceptions import InvalidDeclaration, RunTimedOut
 from nborch.futures import Future, resolve_futures_to_states
+from nborch.generating import Asked
 from nborch.lifecycle import state_of_value
 from nborch.logs import tell
 from nborch.nested import hold
@@ -106,7 +108,7 @@ class Flow(Declared[P, R]):
         """
         options_now = changed_options(self.owner, self._options, options)
         changed: Self = _flow_of(self._declared_fn(), **options_now)
-        return changed.__get__(self.bound[0]) if self.bound else changed
+        return changed.bound_to(*self.bound) if self.bound else changed
 
     def on_cancellation(self, hook: H) -> H:
         """Call `hook` when a run has been cancelled; for use as a decorator."""
@@ -153,7 +155,7 @@ class Flow(Declared[P, R]):
 
     # What a call asks for.
 
-    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
+    def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
         name = self._told_name(parameters) or flow_run_name()
         return name, name
@@ -161,7 +163,7 @@ class Flow(Declared[P, R]):
     def body(self, call: Call) -> Any:
         """Return what the function returns, once all that it submitted has ended."""
         if self.isgenerator:
-            return self._function(call)
+            return self._items_async(call) if self.yields_async else self._items(call)
         if self.isasync:
             return self._ended_async(call)
         context = call.context
@@ -187,11 +189,52 @@ class Flow(Declared[P, R]):
                 await submissions.wait_async()
             value = _with_states(value, context)
         except BaseException as error:
-            _end_early(context, error)
-            del context
+            submissions = context.submissions
+            if submissions is not None:
+                try:
+                    await submissions.end_early_async(error, at_once=_is_late(error))
+                finally:
+                    _close(context)
+            del context, submissions
             raise
         return value if submissions is None else _observed(value, context)
 
+    def _items(self, call: Call) -> Any:
+        """Yield the function's items; wait in the end for what it submitted."""
+        context = call.context
+        try:
+            value = yield from self._function(call)
+        except BaseException as error:
+            _end_early(context, error)
+            del context
+            raise
+        if context.submissions is None:
+            return value
+        context.submissions.wait()
+        return _observed(value, context)
+
+    async def _items_async(self, call: Call) -> Any:
+        context = call.context
+        items, asked = self._function(call), Asked()
+        try:
+            while True:
+                try:
+                    item = await asked.of_async(items)
+                except StopAsyncIteration:
+                    break
+                try:
+                    asked = Asked((yield item))
+                except BaseException as error:  # noqa: BLE001  # it is the generator's
+                    asked = Asked(error=error)
+        except BaseException as error:
+            _end_early(context, error)
+            del context
+            raise
+        if context.submissions is not None:
+            await context.submissions.wait_async()
+            _observed(None, context)
+
+    @door
     def _function(self, call: Call) -> Any:
         if not self.should_validate_parameters:
             return self.fn(*call.args, **call.kwargs)
@@ -215,19 +258,37 @@ class _Nothing:
     """A type without instances."""
 
 
+def _is_late(error: BaseException) -> bool:
+    """Tell whether the flow run, or one around it, has taken longer than it may."""
+    return isinstance(error, RunTimedOut) and is_overdue()
+
+
 def _end_early(context: RunContext, error: BaseException) -> None:
+    """End what was submitted within a flow that ends by `error`."""
     submissions: Submissions | None = context.submissions
-    if submissions is not None:
-        context.submissions = None
-        submissions.end_early(error)
-        submissions.close()
+    if submissions is None:
+        return
+    try:
+        if isinstance(error, GeneratorExit):
+            # Nobody wants more items, which is no reason to break off what was begun.
+            submissions.wait()
+        else:
+            submissions.end_early(error, at_once=_is_late(error))
+    finally:
+        _close(context)
+
+
+def _close(context: RunContext) -> None:
+    submissions: Submissions = context.submissions
+    # NB. Last: until its runs have ended they may submit others, which belong to it.
+    context.submissions = None
+    submissions.close()
 
 
 def _observed(value: Any, context: RunContext) -> Any:
     """Return the value, or a state that tells of failures that nobody asked about."""
     submissions: Submissions = context.submissions
-    context.submissions = None
-    submissions.close()
+    _close(context)
     failed, count = submissions.unobserved()
     state = state_of_value(value)
     if not failed or not state.is_completed():

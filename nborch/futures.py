@@ -21,6 +21,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from nborch.frames import raises_again, shown_briefly
+from nborch.kernels import wake_on_signals
 from nborch.nested import replaced
 from nborch.showing import of_future
 from nborch.states import Pending, State
@@ -63,14 +65,26 @@ slot: ContextVar[Slot | None] = ContextVar("nborch_slot", default=None)
 def _stepped_aside() -> Iterator[None]:
     """Wait without keeping another run from running."""
     held = slot.get()
-    if held is None:
-        yield
-        return
-    held.leave()
+    if held is not None:
+        held.leave()
     try:
         yield
+    except BaseException as error:
+        shown_briefly(error)
+        raise
     finally:
-        held.enter()
+        if held is not None:
+            held.enter()
+
+
+def _waited(ended: threading.Event, timeout: float | None) -> bool:
+    """Wait without keeping another run from running; tell whether it is over."""
+    try:
+        with _stepped_aside():
+            return ended.wait(timeout)
+    except KeyboardInterrupt as error:
+        # The locks that we wait by say nothing to who pressed Ctrl-C.
+        raise error.with_traceback(None)  # noqa: B904  # it is the same error
 
 
 # One lock for all: it is held for the moment of a hand-over only.
@@ -137,6 +151,7 @@ class Future(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended, or `timeout` seconds are over."""
+        __tracebackhide__ = True  # IPython and pytest show the user's lines
         if self._state is not None:
             return
         ended = threading.Event()
@@ -145,12 +160,11 @@ class Future(Generic[R]):
             ended.set()
 
         self.on_end(tell)
-        with _stepped_aside():
-            is_over = ended.wait(timeout)
-        if not is_over:
+        if not _waited(ended, timeout):
             # Who looks again and again must not leave something behind each time.
             self.off_end(tell)
 
+    @raises_again
     def result(
         self,
         timeout: float | None = None,
@@ -172,6 +186,7 @@ class Future(Generic[R]):
         UnfinishedRun
             The run will never run, because another failed that it needs.
         """
+        __tracebackhide__ = True
         self.wait(timeout)
         state = self._state
         if state is None:
@@ -180,6 +195,9 @@ class Future(Generic[R]):
                 "It goes on; ask again later or with a longer timeout."
             )
         self._observed = True
+        if raise_on_failure and state.is_final() and not state.is_completed():
+            # Here and no deeper: a frame of ours is two more lines in the traceback.
+            raise state.raisable()
         return state.result(raise_on_failure=raise_on_failure)  # type: ignore[no-any-return]  # as submitted
 
     def add_done_callback(self, fn: Callable[["Future[R]"], object]) -> None:
@@ -234,6 +252,7 @@ class Future(Generic[R]):
         return self._observed
 
     def __await__(self) -> Generator[Any, Any, R]:
+        __tracebackhide__ = True
         yield from ended(self).__await__()
         return self.result()
 
@@ -259,6 +278,7 @@ async def ended(future: Future[Any]) -> None:
     import asyncio
 
     loop = asyncio.get_running_loop()
+    wake_on_signals(loop)
     told = loop.create_future()
 
     def tell(_: object) -> None:
@@ -316,13 +336,18 @@ class FutureList(list[Future[R]]):
         TimeoutError
             Some run has not ended within `timeout` seconds.
         """
+        __tracebackhide__ = True
         missing = wait(self, timeout).not_done
         if missing:
             raise TimeoutError(
                 f"{len(missing)} of {len(self)} task runs did not end within "
                 f"{timeout} seconds. They go on; ask again later."
             )
-        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+        results = []
+        # No comprehension: before Python 3.12 that is a frame, which would be shown.
+        for future in self:
+            results.append(future.result(raise_on_failure=raise_on_failure))  # noqa: PERF401
+        return results
 
 
 #: Prefect's names.
@@ -347,6 +372,7 @@ def wait(
     timeout
         Seconds to wait at most; for ever if not given.
     """
+    __tracebackhide__ = True
     futures = list(futures)
     ended = threading.Event()
     missing = [future for future in futures if not future.done()]
@@ -362,10 +388,9 @@ def wait(
 
         for future in missing:
             future.on_end(count)
-        with _stepped_aside():
-            is_over = ended.wait(timeout)
-        for future in () if is_over else missing:
-            future.off_end(count)
+        if not _waited(ended, timeout):
+            for future in missing:
+                future.off_end(count)
     done = {future for future in futures if future.done()}
     return DoneAndNotDoneFutures(done, set(futures) - done)
 
@@ -394,16 +419,20 @@ def as_completed(
     for future in waited:
         future.on_end(take)
     deadline = None if timeout is None else time.monotonic() + timeout
-    for left in range(len(waited), 0, -1):
-        if not ready:
-            rest = None if deadline is None else deadline - time.monotonic()
-            with _stepped_aside(), changed:
-                if not changed.wait_for(lambda: ready, rest):
-                    raise TimeoutError(
-                        f"{left} of {len(waited)} task runs did not end within "
-                        f"{timeout} seconds."
-                    )
-        yield ready.popleft()
+    try:
+        for left in range(len(waited), 0, -1):
+            if not ready:
+                rest = None if deadline is None else deadline - time.monotonic()
+                with _stepped_aside(), changed:
+                    if not changed.wait_for(lambda: ready, rest):
+                        raise TimeoutError(
+                            f"{left} of {len(waited)} task runs did not end within "
+                            f"{timeout} seconds."
+                        )
+            yield ready.popleft()
+    finally:
+        for future in waited:
+            future.off_end(take)
 
 
 def resolve_futures_to_states(expr: Any) -> Any:

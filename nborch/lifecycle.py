@@ -312,11 +312,15 @@ def state_of_error(spec: Spec, error: BaseException) -> State:
         message = f"Execution was aborted by {type(error).__name__}."
         return Crashed(message=message, data=error)
     if isinstance(error, CancelledRun):
-        return Cancelled(message=_told(error), data=error)
+        # In a thread it is raised as it is, without words.
+        message = _told(error) if error.args else f"{what} was stopped while it ran."
+        return Cancelled(message=message, data=error)
     if isinstance(error, CrashedRun):
         return Crashed(message=_told(error), data=error)
     if isinstance(error, RunTimedOut):
-        return TimedOut(message=str(error), data=error)
+        # In a thread it is raised as it is, without words.
+        message = str(error) or f"{what} was ended: a run around it took too long."
+        return TimedOut(message=message, data=error)
     if isinstance(error, TimeoutError):
         message = f"{what} failed due to timeout: {error!r:.{LONGEST_MESSAGE}}"
         return TimedOut(message=message, data=error)

@@ -15,7 +15,6 @@ __all__ = ["Lineage"]
 MOST = 1_000
 #: One of these may be the same object everywhere, and tells nothing.
 _EVERYWHERE = (type(None), bool)
-_PLAIN = (int, float, complex, str, bytes)
 #: Smaller ones exist once in a process.
 _SMALL = 1_000
 #: Longer texts are not kept in order to be compared: by their length only.
@@ -69,18 +68,22 @@ def _sign(value: Any) -> Any:
     """Return something to know the value by again, without keeping it alive."""
     if isinstance(value, _EVERYWHERE):
         return None
-    if isinstance(value, _PLAIN):
-        if isinstance(value, int):
-            return None if -_SMALL < value < _SMALL else value
-        if not isinstance(value, str | bytes):
-            return value
-        if len(value) <= 1:
-            return None
-        return value if len(value) <= _SHORT else (type(value), len(value))
+    if isinstance(value, str | bytes):
+        return _sign_of_text(value)
+    if isinstance(value, int):
+        return None if -_SMALL < value < _SMALL else value
+    if isinstance(value, float | complex):
+        return value
     try:
         return weakref.ref(value)
     except TypeError:
         return type(value), len(value) if hasattr(value, "__len__") else 0
+
+
+def _sign_of_text(value: str | bytes) -> Any:
+    if len(value) <= 1:
+        return None
+    return value if len(value) <= _SHORT else (type(value), len(value))
 
 
 def _is_that(sign: Any, value: Any) -> bool:

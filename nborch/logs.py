@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Generator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from nborch.context import RunContext, current_run
@@ -13,6 +13,7 @@ from nborch.home import Home
 from nborch.lines import RunLines, StoreHandler, TerminalHandler, formatted
 from nborch.outlets import outlet_here
 from nborch.runs import RunKind
+from nborch.states import State
 
 __all__ = [
     "RunLogger",
@@ -23,15 +24,13 @@ __all__ = [
     "get_run_logger",
     "run_logger",
     "tell",
+    "tell_end",
 ]
 
 ROOT = logging.getLogger("nborch")
 ENGINE = logging.getLogger("nborch.engine")
-RUNS = {
-    RunKind.FLOW: logging.getLogger("nborch.flow_runs"),
-    RunKind.SESSION: logging.getLogger("nborch.flow_runs"),
-    RunKind.TASK: logging.getLogger("nborch.task_runs"),
-}
+RUNS = {kind: logging.getLogger(kind.logger) for kind in RunKind}
+LEVELS = logging.getLevelNamesMapping()
 _SILENT = logging.getLogger("nborch.null")
 _SILENT.disabled = True
 
@@ -84,13 +83,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
             Another logger that writes it, in its own name.
         """
         logger = by or self.logger
-        if (
-            ROOT.handlers != _OURS
-            or ROOT.propagate
-            or logger.handlers
-            or logger.filters
-            or not (logger.propagate and _TERMINAL.is_untouched)
-        ):
+        if not _is_ours_alone(logger):
             return False
         try:
             message = str(msg) % args if args else str(msg)
@@ -101,6 +94,18 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
             return False
         self.lines.keep(now, logging.getLevelName(level), logger.name, message)
         return True
+
+
+def _is_ours_alone(logger: logging.Logger) -> bool:
+    """Tell whether no handler or filter of the program's own would see a line."""
+    return (
+        ROOT.handlers == _OURS
+        and not ROOT.propagate
+        and not logger.handlers
+        and not logger.filters
+        and logger.propagate
+        and _TERMINAL.is_untouched
+    )
 
 
 def announce(context: RunContext, message: str, *values: object) -> None:
@@ -122,6 +127,29 @@ def tell(context: RunContext, level: int, message: str, *values: object) -> None
         logger.log(level, message, *map(str, values))
 
 
+def tell_end(context: RunContext, state: State) -> None:
+    """Print the line for the end of a run. It is not kept: the state is."""
+    _set_up(context.home)
+    logger = RUNS[context.run.kind]
+    level = LEVELS[state.level]
+    if not logger.isEnabledFor(level):
+        return
+    message = state.told
+    if _is_ours_alone(logger):
+        line = formatted(time.time(), level, _source(context), message)
+        with suppress(Exception):  # a stream that was closed, as logging has it
+            sys.stderr.write(line + "\n")
+        return
+    extra = {"source": _source(context), "run_id": context.run.id}
+    logger.log(level, "%s", message, extra=extra)
+
+
+def _source(context: RunContext) -> str:
+    run = context.run
+    kind = "Task" if run.kind is RunKind.TASK else "Flow"
+    return f"{kind} run {run.details.get('label', run.name)!r}"
+
+
 def run_logger(context: RunContext) -> RunLogger:
     """Return the logger of a run."""
     logger: RunLogger | None = context.logger
@@ -129,9 +157,8 @@ def run_logger(context: RunContext) -> RunLogger:
         home = context.home
         _set_up(home)
         run = context.run
-        kind = "Task" if run.kind is RunKind.TASK else "Flow"
         extra = {
-            "source": f"{kind} run {run.details.get('label', run.name)!r}",
+            "source": _source(context),
             "run_id": run.id,
             "lines": RunLines(run.id, home, home.settings.log_lines_limit),
         }

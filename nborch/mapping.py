@@ -1,6 +1,7 @@
 """Mapping: one set of arguments per item of the iterables that a `map` is given."""
 
 import inspect
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -95,11 +96,23 @@ def _result(value: Future[Any] | State) -> Any:
     return value.result()
 
 
+def _is_one(value: Any) -> bool:
+    """Tell whether an iterable is rather one value than many.
+
+    Texts, mappings and files are; so are tables, which iterate over their columns'
+    names, and models, which iterate over their fields.
+    """
+    if isinstance(value, str | bytes | bytearray | Mapping | io.IOBase):
+        return True
+    kind = type(value)
+    return hasattr(kind, "columns") or hasattr(kind, "__pydantic_fields__")
+
+
 def _items(value: Any) -> Any:
     """Return the items by index, or None for what is one value."""
     if isinstance(value, list | tuple | FutureList | range):
         return value
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if not isinstance(value, Iterable) or _is_one(value):
         return None
     # A generator is used up by it, and a set has no order to index by.
     return list(value)

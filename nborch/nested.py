@@ -54,9 +54,10 @@ def hold(values: Iterable[Any], wanted: tuple[type, ...], opaque: type) -> bool:
         }
         if not within:
             return False
-        fresh = [v for v in level if type(v) in within and id(v) not in seen]
-        seen.update(map(id, fresh))
-        level = gc.get_referents(*fresh)
+        # By identity: what stands in two places is looked at once.
+        fresh = {id(v): v for v in level if type(v) in within and id(v) not in seen}
+        seen.update(fresh)
+        level = gc.get_referents(*fresh.values())
     return False
 
 
@@ -81,25 +82,27 @@ def replaced(
 class _Walk:
     """One walk through a value."""
 
-    def __init__(
-        self, wanted: tuple[type, ...], replace: Callable[[Any], Any]
-    ) -> None:
+    def __init__(self, wanted: tuple[type, ...], replace: Callable[[Any], Any]) -> None:
         self._wanted = wanted
         self._replace = replace
-        # What is being walked through: a value may hold itself.
-        self._within: set[int] = set()
+        # By identity, what has become of each value: one that stands in many places is
+        # walked through once. It is kept with it, for else another may take its place.
+        self._known: dict[int, tuple[Any, Any]] = {}
 
     def changed(self, value: Any) -> Any:
         if isinstance(value, self._wanted):
             return self._replace(value)
         kind = type(value)
-        if not _is_looked_into(kind) or id(value) in self._within:
+        if not _is_looked_into(kind):
             return value
-        self._within.add(id(value))
-        try:
-            return self._rebuilt(value, kind)
-        finally:
-            self._within.discard(id(value))
+        known = self._known.get(id(value))
+        if known is not None:
+            return known[1]
+        # While it is walked through: a value may hold itself.
+        self._known[id(value)] = value, value
+        new = self._rebuilt(value, kind)
+        self._known[id(value)] = value, new
+        return new
 
     def _rebuilt(self, value: Any, kind: type) -> Any:
         if isinstance(value, dict):
@@ -108,27 +111,17 @@ class _Walk:
             items = [self.changed(item) for item in value]
             if all(new is old for new, old in zip(items, value, strict=True)):
                 return value
-            # A named tuple takes its fields one by one.
-            return kind(*items) if hasattr(kind, "_fields") else kind(items)
+            return kind(items) if kind in _CONTAINERS else _made_like(value, items)
         return self._rebuilt_object(value)
 
     def _rebuilt_dict(self, value: dict[Any, Any], kind: type) -> Any:
-        pairs = {self.changed(k): self.changed(v) for k, v in value.items()}
+        pairs = [(self.changed(k), self.changed(v)) for k, v in value.items()]
         if all(
-            new is old
-            for (k, v), (nk, nv) in zip(value.items(), pairs.items(), strict=False)
-            for new, old in ((nk, k), (nv, v))
+            nk is k and nv is v
+            for (k, v), (nk, nv) in zip(value.items(), pairs, strict=True)
         ):
             return value
-        if kind is dict:
-            return pairs
-        # Such as a defaultdict, which is made with something else than pairs.
-        import copy
-
-        made = copy.copy(value)
-        made.clear()
-        made.update(pairs)
-        return made
+        return dict(pairs) if kind is dict else _made_like(value, pairs)
 
     def _rebuilt_object(self, value: Any) -> Any:
         """Return a copy of a dataclass or model whose fields have changed."""
@@ -143,6 +136,31 @@ class _Walk:
             # Frozen ones too: the copy is nobody else's yet.
             object.__setattr__(made, name, field)
         return made
+
+
+def _made_like(value: Any, items: list[Any]) -> Any:
+    """Return a collection like `value`, of a class of the user's, with other items."""
+    # What its constructor takes is not known: for a named tuple each item by itself.
+    kind = type(value)
+    if isinstance(value, tuple | frozenset):
+        base = tuple if isinstance(value, tuple) else frozenset
+        made: Any = base.__new__(kind, items)
+        if hasattr(value, "__dict__"):
+            made.__dict__.update(value.__dict__)
+        return made
+    import copy
+
+    made = copy.copy(value)
+    made.clear()
+    if isinstance(value, list):
+        made.extend(items)
+    elif isinstance(value, set):
+        made.update(items)
+    else:
+        # NB. Not by update(), which adds where the class is a Counter.
+        for key, item in items:
+            made[key] = item
+    return made
 
 
 def _fields(value: Any) -> list[str]:

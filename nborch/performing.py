@@ -1,18 +1,20 @@
 """What both drivers do for a command, short of waiting for the user's code."""
 
+import inspect
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol
 
-from nborch.context import RunContext, current_run
+from nborch.context import RunContext, current_run, current_transaction
+from nborch.deadlines import door, is_overdue
 from nborch.events import run_created, state_entered
-from nborch.exceptions import CancelledRun
+from nborch.exceptions import CancelledRun, NborchError, RunTimedOut
+from nborch.frames import shown_briefly, users_lines, users_lines_only
 from nborch.futures import Future
 from nborch.lifecycle import (
     Acquire,
@@ -33,13 +35,14 @@ from nborch.lifecycle import (
 )
 from nborch.limits import Lease
 from nborch.lineage import Lineage
-from nborch.logs import announce, end_lines, run_logger, tell
+from nborch.logs import announce, end_lines, run_logger, tell, tell_end
 from nborch.results import Recall
 from nborch.runs import RunKind
+from nborch.settling import Settle, elsewhere, finished
 from nborch.specs import Hook
 from nborch.states import (
-    FINAL,
     Crashed,
+    Pending,
     State,
     StateType,
     check_transition,
@@ -83,19 +86,24 @@ class Hands(Protocol):
         """What would wait for itself if it asked again for what it holds."""
         ...
 
+    @property
+    def settle(self) -> Settle:
+        """How what an async hook returns is awaited."""
+        ...
+
     async def call(self) -> Returned | Raised:
         """Call the user's code."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait so many seconds."""
         ...
 
-    async def until(self, futures: Sequence[Future[Any]]) -> None:
+    def until(self, futures: Sequence[Future[Any]]) -> Awaitable[None]:
         """Wait until all of the futures have ended."""
         ...
 
-    async def wait(self, arm: Arm) -> None:
+    def wait(self, arm: Arm) -> Awaitable[None]:
         """Wait until what was armed is called, or until it is time for a look."""
         ...
 
@@ -105,18 +113,23 @@ async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
 
     All drivers run this one coroutine; they differ in how they wait.
     """
-    performer.start()
     token = current_run.set(performer.context)
     answer: Any = None
     try:
+        performer.start()
         while True:
             command = steps.send(answer)
-            # The two commands of every run, without a coroutine of their own.
+            # The commands of every run, without a coroutine of their own: that would be
+            # memory for each run that waits.
             if type(command) is Enter:
-                performer.enter(command.state, command.attempt)
+                hooks = performer.reach(command.state, command.attempt)
+                if hooks:
+                    await performer.call_hooks(hooks, hands.settle)
                 answer = None
             elif type(command) is Call:
                 answer = await hands.call()
+            elif type(command) is Gather:
+                answer = await performer.gather(hands)
             else:
                 answer = await _perform(command, performer, hands)
     except StopIteration:
@@ -141,11 +154,9 @@ async def _perform(command: Command, performer: "Performer", hands: Hands) -> An
     if isinstance(command, Sleep):
         return await hands.sleep(command.seconds)
     if isinstance(command, Consider):
-        return performer.consider(command.state)
+        return await performer.consider(command.state, hands.settle)
     if isinstance(command, Occupy):
         return await performer.occupy(hands, wait=command.wait)
-    if isinstance(command, Gather):
-        return await performer.gather(hands)
     raise AssertionError(f"No driver knows the command {command!r}.")
 
 
@@ -161,27 +172,12 @@ def called(function: Callable[[], Any]) -> Returned | Raised:
 
 def raised(error: BaseException) -> Raised:
     """Return the answer for an attempt that raised, with the user's frames only."""
-    return Raised(error.with_traceback(_users_traceback(error.__traceback__)))
-
-
-def _users_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback without the frames of nborch above the user's last one."""
-    frames = []
-    while traceback is not None:
-        frames.append(traceback)
-        traceback = traceback.tb_next
-    theirs = [i for i, frame in enumerate(frames) if not _is_ours(frame)]
-    # Below the user's last frame nborch's own are kept: the error is from there.
-    last = theirs[-1] if theirs else -1
-    kept = [frames[i] for i in theirs] + frames[last + 1 :]
-    for frame, following in zip(kept, [*kept[1:], None], strict=True):
-        frame.tb_next = following
-    return kept[0] if kept else None
-
-
-def _is_ours(traceback: TracebackType) -> bool:
-    name = traceback.tb_frame.f_globals.get("__name__") or ""
-    return str(name).startswith("nborch.")
+    # Ctrl-C came from nowhere, and an error of ours says all there is to say.
+    tells_all = isinstance(error, NborchError) or not isinstance(error, Exception)
+    lines = users_lines_only if tells_all else users_lines
+    error = error.with_traceback(lines(error.__traceback__))
+    # Who has no time left has none for another attempt.
+    return Raised(error, again=not is_overdue())
 
 
 class Needs(Protocol):
@@ -233,21 +229,57 @@ class Performer:
                 announce(context, message, context.run.name, context.run.of)
 
     def enter(self, state: State, attempt: int) -> None:
-        """Bring the run into `state`: check, record, tell, call the hooks."""
+        """Bring the run into `state`, and call the hooks."""
+        hooks = self.reach(state, attempt)
+        if hooks:
+            finished(self.call_hooks(hooks, elsewhere))
+
+    def reach(self, state: State, attempt: int) -> tuple[Hook, ...]:
+        """Bring the run into `state`: check, record, tell; return the hooks of it."""
         context = self.context
         check_transition(context.state, state)
         if self._slots is not None and state.type is not StateType.RUNNING:
             self._vacate()
         state = state.stamped(datetime.now(UTC), context.run.id)
-        context.state, context.attempt = state, attempt
+        if state.is_over():
+            # Of many lines the last ones are held: they come before the end.
+            end_lines(context)
+        # NB. First: one who is interrupted in between must not think it recorded.
         context.record(state_entered(context.run.id, state, attempt))
+        context.state, context.attempt = state, attempt
         self._tell(state)
         hooks = context.spec.hooks
-        if hooks and (called := hooks.get(_HOOK_OF.get(state.type, ""))):
-            # What a hook has seen is on disk.
-            context.home.recorder.flush()
-            for hook in called:
-                self._call_hook(hook, state)
+        if (
+            current_transaction.get() is not None
+            or context.transaction is not None
+            or (hooks and ("on_commit" in hooks or "on_rollback" in hooks))
+        ):
+            # Who needs no transactions need not load them (law 7).
+            from nborch.transactions import follow
+
+            follow(context, state)
+        return hooks.get(_HOOK_OF.get(state.type, ""), ()) if hooks else ()
+
+    async def call_hooks(self, hooks: tuple[Hook, ...], settle: Settle) -> None:
+        """Call the hooks of the present state; what they raise changes nothing."""
+        context = self.context
+        state = context.state
+        # What a hook has seen is on disk.
+        context.home.recorder.flush()
+        for hook in hooks:
+            try:
+                told = self._asked(hook, state)
+                if inspect.iscoroutine(told):
+                    await settle(told)
+            except Exception:  # noqa: BLE001  # logged, with its traceback
+                run_logger(context).exception(
+                    "Hook %r raised", getattr(hook, "__name__", hook)
+                )
+
+    @door
+    def _asked(self, function: Hook, state: State | None) -> object:
+        """Return what a hook, or a condition, has to say."""
+        return function(self.context.owner, _HookRun(self.context, state), state)
 
     async def gather(self, hands: Hands) -> Exception | None:
         """Wait for what the call needs; return why it cannot be made, if so."""
@@ -293,13 +325,15 @@ class Performer:
         if slots is not None:
             slots.release()
 
-    def consider(self, state: State) -> float | None:
+    async def consider(self, state: State, settle: Settle) -> float | None:
         """Ask the user's condition whether to try again; None if not."""
         context = self.context
         condition = context.spec.retry_condition
         if condition is not None:
             try:
-                wanted = condition(context.owner, _HookRun(context, state), state)
+                wanted = self._asked(condition, state)
+                if inspect.iscoroutine(wanted):
+                    wanted = await settle(wanted)
             except Exception:  # noqa: BLE001  # logged, with its traceback
                 run_logger(context).exception(
                     "The retry condition raised, so there is no other attempt"
@@ -357,14 +391,18 @@ class Performer:
     def abort(self, steps: Steps, error: BaseException) -> None:
         """End the run as Crashed: something other than the user's code raised."""
         steps.close()
+        shown_briefly(error)
         self._release()
         state = self.context.state
+        if state is None:
+            # It was interrupted before its first state.
+            self.enter(Pending(), 0)
         if state is None or not state.is_final():
-            cancelled = isinstance(error, CancelledRun)
+            told = isinstance(error, CancelledRun | RunTimedOut)
             message = f"Execution was aborted by {type(error).__name__}."
             ended = (
                 state_of_error(self.context.spec, error)
-                if cancelled
+                if told
                 else Crashed(message=message, data=error)
             )
             self.enter(ended, self.context.attempt)
@@ -379,27 +417,17 @@ class Performer:
         """Print the line for a state that people care about."""
         if self.context.spec.quiet:
             return
-        if state.type in FINAL:
-            level = logging.INFO if state.is_completed() else logging.ERROR
-            tell(self.context, level, "Finished in state %s", state)
+        if state.is_over():
+            tell_end(self.context, state)
         elif "retry_in_seconds" in state.details:
             delay = state.details["retry_in_seconds"]
             tell(self.context, logging.INFO, "Retrying in %s seconds...", delay)
-
-    def _call_hook(self, hook: Hook, state: State) -> None:
-        """Call a hook; what it raises is logged and changes nothing."""
-        try:
-            hook(self.context.owner, _HookRun(self.context, state), state)
-        except Exception:  # noqa: BLE001  # logged, with its traceback
-            run_logger(self.context).exception(
-                "Hook %r raised", getattr(hook, "__name__", hook)
-            )
 
 
 class _HookRun:
     """A run as hooks see it: its facts, and the state it has entered."""
 
-    def __init__(self, context: RunContext, state: State) -> None:
+    def __init__(self, context: RunContext, state: State | None) -> None:
         self.run = context.run
         self.state = state
         self.run_count = context.attempt

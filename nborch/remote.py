@@ -8,6 +8,7 @@ from typing import Any
 
 from nborch.context import RunContext, current_run, current_tags
 from nborch.home import open_home
+from nborch.portable import Portable
 from nborch.prints import logged
 from nborch.runs import Run
 from nborch.settings import Settings
@@ -24,12 +25,12 @@ class _Ticket:
     Parameters
     ----------
     runs
-        The run and those above it, the innermost first.
+        The run and those above it, the innermost first, each with the attempt that it
+        is in and its version.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[tuple[Run, int, str | None], ...]
     settings: Settings
-    attempt: int
     log_prints: bool
     tags: frozenset[str]
 
@@ -39,12 +40,11 @@ class _Ticket:
         runs = []
         above: RunContext | None = context
         while above is not None:
-            runs.append(above.run)
+            runs.append((above.run, above.attempt, above.spec.version))
             above = above.parent
         return cls(
             tuple(runs),
             context.home.settings,
-            context.attempt,
             context.log_prints,
             current_tags.get(),
         )
@@ -53,12 +53,11 @@ class _Ticket:
         """Return the context of the run, in the process that the ticket came to."""
         home = open_home(self.settings)
         context: RunContext | None = None
-        for run in reversed(self.runs):
-            spec = Spec(kind=run.kind, name=run.of, tags=run.tags)
-            context = RunContext(run, spec, home, parent=context)
+        for run, attempt, version in reversed(self.runs):
+            spec = Spec(kind=run.kind, name=run.of, tags=run.tags, version=version)
+            context = RunContext(run, spec, home, parent=context, attempt=attempt)
         if context is None:
             raise AssertionError("A ticket names at least one run.")
-        context.attempt = self.attempt
         context.log_prints = self.log_prints
         return context
 
@@ -72,7 +71,11 @@ class There:
         self.__wrapped__ = function
         self.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "__wrapped__": Portable(self.__wrapped__)}
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function with the run as the current one; return what it returns."""
         context = self._ticket.context()
         context.parameters = _bound(self.__wrapped__, args, kwargs)
         current_tags.set(self._ticket.tags)

@@ -91,6 +91,11 @@ class RunKind(StrEnum):
     #: A notebook's kernel, for as long as a person works in it.
     SESSION = "session"
 
+    @property
+    def logger(self) -> str:
+        """The name of the logger of such runs."""
+        return "nborch.task_runs" if self is RunKind.TASK else "nborch.flow_runs"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -145,13 +150,13 @@ class Run:
         """Return the run as JSON values."""
         return {
             "id": self.id,
-            "kind": self.kind.value,
+            "kind": self.kind._value_,
             "of": self.of,
             "name": self.name,
             "created": self.created.timestamp(),
             "process": self.process,
             "parent_id": self.parent_id,
-            "details": dict(self.details),
+            "details": {**self.details},
         }
 
     @classmethod
@@ -171,7 +176,7 @@ class RunRecord:
     attempt
         The number of calls so far; it fences off late reports of earlier ones.
     started, ended
-        When it first ran and when it reached its final state.
+        When it first ran and when it reached its last state.
     """
 
     run: Run
@@ -192,7 +197,7 @@ class RunRecord:
         started = self.started
         if started is None and state.is_running():
             started = state.timestamp
-        ended = state.timestamp if state.is_final() else self.ended
+        ended = state.timestamp if state.is_over() else self.ended
         return replace(self, state=state, attempt=attempt, started=started, ended=ended)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:

@@ -168,8 +168,8 @@ def checked_delays(
         delays = delays(retries)
     if delays is None:
         return (0.0,)
-    if _is_number(delays):
-        delays = [delays]  # type: ignore[list-item]  # a number by now
+    if _is_span(delays):
+        return (float(delays),)  # type: ignore[arg-type]  # a number by now
     if not isinstance(delays, list | tuple) or not all(map(_is_span, delays)):
         raise InvalidDeclaration(
             f"{owner}: retry_delay_seconds must be a number of seconds, a list of them "
@@ -229,12 +229,9 @@ def checked_naming(
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_span(value: object) -> bool:
-    return _is_number(value) and 0 <= value < inf  # type: ignore[operator]  # a number
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < inf  # type: ignore[operator]  # a number
 
 
 def checked_name(kind: RunKind, name: object) -> str:

@@ -20,6 +20,7 @@ from nborch.exceptions import (
     InvalidTransition,
     UnfinishedRun,
 )
+from nborch.frames import as_raised, raises_again
 from nborch.showing import of_state
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "allowed_before",
     "check_transition",
     "get_state_exception",
+    "is_last",
     "is_state_iterable",
     "raise_state_exception",
 ]
@@ -141,7 +143,8 @@ class State:
     message: str | None = None
     data: Any = field(default=None, compare=False)
     timestamp: datetime | None = None
-    details: Mapping[str, Any] = field(default_factory=lambda: _NO_DETAILS)
+    # Not hashed: no mapping can be, and a set of states is one of returned values.
+    details: Mapping[str, Any] = field(default_factory=lambda: _NO_DETAILS, hash=False)
     run_id: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -188,6 +191,15 @@ class State:
         """Tell whether no other state can follow."""
         return self.type in FINAL
 
+    def is_over(self) -> bool:
+        """Tell whether the run has ended: in a final state, or as it never runs.
+
+        >>> NotReady().is_over(), NotReady().is_final()
+        (True, False)
+        """
+        return is_last(self.type, self.name)
+
+    @raises_again
     def result(
         self,
         raise_on_failure: bool = True,  # noqa: FBT001, FBT002  # as in Prefect
@@ -209,6 +221,7 @@ class State:
         UnfinishedRun
             The run has not ended yet.
         """
+        __tracebackhide__ = True  # IPython and pytest show the user's lines
         if self.type is T.COMPLETED:
             return self.data
         if self.type not in FINAL:
@@ -217,8 +230,26 @@ class State:
             ) from (self.data if isinstance(self.data, BaseException) else None)
         error = self.exception()
         if raise_on_failure:
-            raise error
+            raise self.raisable()
         return error
+
+    def raisable(self) -> BaseException:
+        """Return what `exception` does, as it was when it ended the run.
+
+        Each raise would add to what the ones before have left in its traceback.
+        """
+        error = self.exception()
+        return error.with_traceback(as_raised(error.__traceback__))
+
+    @property
+    def told(self) -> str:
+        """How the run ended, as its last line says it."""
+        return f"Finished in state {self!r}"
+
+    @property
+    def level(self) -> str:
+        """The level of that line."""
+        return "INFO" if self.type is T.COMPLETED else "ERROR"
 
     def exception(self) -> BaseException:
         """Return the exception that ended the run, or one that stands for it.
@@ -252,11 +283,11 @@ class State:
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON values, without its data."""
         return {
-            "type": self.type.value,
+            "type": self.type._value_,
             "name": self.name,
             "message": self.message,
             "timestamp": self.timestamp and self.timestamp.timestamp(),
-            "details": dict(self.details),
+            "details": {**self.details} if self.details else {},
         }
 
     @classmethod
@@ -388,9 +419,20 @@ def check_transition(before: State | None, after: State) -> None:
     Traceback (most recent call last):
     nborch.exceptions.InvalidTransition: A run cannot go from Completed() to Running().
     """
-    if after.type not in TRANSITIONS[None if before is None else before.type]:
+    if after.type not in TRANSITIONS[None if before is None else before.type] or (
+        before is not None and before.is_over()
+    ):
         start = "its start" if before is None else repr(before)
         raise InvalidTransition(f"A run cannot go from {start} to {after!r}.")
+
+
+def is_last(kind: str, name: str) -> bool:
+    """Tell whether no state can follow one of a type that is called so.
+
+    >>> is_last("PENDING", "Pending"), is_last("PENDING", "NotReady")
+    (False, True)
+    """
+    return kind in FINAL or (name == "NotReady" and kind == T.PENDING)
 
 
 def allowed_before(target: StateType) -> tuple[StateType, ...]:

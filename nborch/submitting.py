@@ -14,15 +14,18 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from nborch.awaiting import Awaiting
-from nborch.blocking import Blocking
 from nborch.context import RunContext
+from nborch.deadlines import deadline
 from nborch.exceptions import CancelledRun, CrashedRun, InvalidTransition
 from nborch.futures import Future, ended, slot, wait
+from nborch.kernels import is_kernel
 from nborch.lifecycle import Raised, Returned, Steps, state_of_error
-from nborch.performing import OVERDUE, TURN, Arm, Performer, act
+from nborch.performing import OVERDUE, TURN, Arm, Performer, act, called
+from nborch.settling import Settle, elsewhere
 from nborch.states import Cancelled, State
 from nborch.task_runners.base import TaskRunner
 from nborch.task_runners.threads import ThreadPoolTaskRunner
@@ -50,6 +53,12 @@ class _Park:
 
 def _when_ended(futures: Sequence[Future[Any]], go_on: Callable[[], None]) -> None:
     """Call `go_on` once all of the futures have ended."""
+    if not futures:
+        go_on()
+        return
+    if len(futures) == 1:
+        futures[0].on_end(lambda _: go_on())
+        return
     # NB. Counted by pop(), which no two threads can do to one item.
     left = list(futures)
 
@@ -64,13 +73,13 @@ def _when_ended(futures: Sequence[Future[Any]], go_on: Callable[[], None]) -> No
     count(None)
 
 
-class _Parking(Blocking):
+class _Parking:
     """Wait without a worker."""
 
-    __slots__ = ("_is_stopped", "_thread")
+    __slots__ = ("_is_stopped", "_thread", "function")
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        super().__init__(function)
+        self.function = function
         self._is_stopped = False
         self._thread: int | None = None
 
@@ -79,29 +88,36 @@ class _Parking(Blocking):
         """Nothing: the run goes on in one thread and another."""
         return None
 
+    @property
+    def settle(self) -> Settle:
+        """Await in a loop of its own."""
+        return elsewhere
+
     async def call(self) -> Returned | Raised:
         """Call the user's function."""
         # NB. First: either `stop` sees the thread, or this sees that it was stopped.
         self._thread = threading.get_ident()
         try:
-            return _stopped() if self._is_stopped else await self._call()
+            return _stopped() if self._is_stopped else self._called()
         finally:
             self._thread = None
 
-    async def _call(self) -> Returned | Raised:
-        return await super().call()
+    def _called(self) -> Returned | Raised:
+        return called(self.function)
 
-    async def sleep(self, seconds: float) -> None:
+    # Awaitable, but no coroutines: each would be memory for a run that waits.
+
+    def sleep(self, seconds: float) -> _Park:
         """Wait so many seconds."""
-        await _Park(partial(call_later, seconds))
+        return _Park(partial(call_later, seconds))
 
-    async def until(self, futures: Sequence[Future[Any]]) -> None:
+    def until(self, futures: Sequence[Future[Any]]) -> _Park:
         """Wait until all of the futures have ended."""
-        await _Park(partial(_when_ended, futures))
+        return _Park(partial(_when_ended, futures))
 
-    async def wait(self, arm: Arm) -> None:
+    def wait(self, arm: Arm) -> _Park:
         """Wait until what was armed is called, or until it is time for a look."""
-        await _Park(partial(_once_called, arm))
+        return _Park(partial(_once_called, arm))
 
     def stop(self) -> None:
         """Have the user's code end at the next line of Python that it executes."""
@@ -122,18 +138,18 @@ class _Looping(_Parking):
         super().__init__(function)
         self._cancel: Callable[[], object] | None = None
 
-    async def _call(self) -> Returned | Raised:
+    def _called(self) -> Returned | Raised:
         import asyncio
 
         # Within a worker: no loop runs in this thread.
-        return asyncio.run(self._called())
+        return asyncio.run(self._awaited())
 
-    async def _called(self) -> Returned | Raised:
+    async def _awaited(self) -> Returned | Raised:
         import asyncio
 
-        task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        self._cancel = partial(loop.call_soon_threadsafe, task and task.cancel)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
         outcome = await Awaiting(self.function).call()
         self._cancel = None
         if (
@@ -162,12 +178,12 @@ def _once_called(arm: Arm, go_on: Callable[[], None]) -> None:
     """Call `go_on` once: when what was armed is called, or when it is time."""
     once = [go_on]
 
-    def called() -> None:
+    def tell() -> None:
         # NB. pop() lets one of the two through.
         with suppress(IndexError):
             once.pop()()
 
-    call_later(OVERDUE if arm(called) else TURN, called)
+    call_later(OVERDUE if arm(tell) else TURN, tell)
 
 
 class _Seat:
@@ -252,6 +268,9 @@ class _Submission:
         # Of its own: what the run prints and sets belongs where it was submitted.
         self._around: Context = copy_context()
         self._around.run(slot.set, self._seat)
+        if deadline.get() != inf:
+            # It may outlive who submitted it; a flow stops what it must not.
+            self._around.run(deadline.set, inf)
         self._is_parked = False
 
     def begin(self) -> None:
@@ -275,10 +294,16 @@ class _Submission:
             if not self._is_parked:
                 return  # cancelled meanwhile
             self._is_parked = False
+        self._step(self._worked)
+
+    def _worked(self, _: None) -> Any:
         seat = self._seat
         seat.take()
-        self._step(self._coroutine.send)
-        seat.give_up()
+        try:
+            return self._coroutine.send(None)
+        finally:
+            # NB. Here: once it is parked, another worker may have begun with it.
+            seat.give_up()
 
     def _step(self, push: Callable[[Any], Any]) -> None:
         try:
@@ -321,11 +346,9 @@ class _Submission:
         """End the run though its code goes on; what that comes to is dropped."""
         with suppress(AttributeError, InvalidTransition):
             performer = self.performer
-            performer.enter(
-                Cancelled(message=message, data=CancelledRun(message)),
-                performer.context.attempt,
-            )
-            state = performer.context.state
+            state = Cancelled(message=message, data=CancelledRun(message))
+            performer.enter(state, performer.context.attempt)
+            state = performer.context.state or state
             if self._group.forget(self, state):
                 self.future.end(state)
 
@@ -444,7 +467,7 @@ class Submissions:
         self.end_early(error, at_once=True)
 
     def _cancel_waiting(self) -> None:
-        message = "The flow run ended before this task run began."
+        message = "The flow run ended while this task run waited for its turn."
         for submission in self._submissions():
             submission.cancel(CancelledRun(message))
 
@@ -477,7 +500,7 @@ class Submissions:
         return [each for each in self._failed if not each.observed], self._count
 
     def leave_to_parent(self) -> None:
-        """In a forked child: start empty; the runs are the parent's, and so they stay."""
+        """In a forked child: start empty, for the runs are the parent's."""
         for submission in self._live:
             # NB. When they are freed here they end, of which nobody is to hear.
             with suppress(AttributeError):
@@ -528,7 +551,8 @@ def _is_over(flow_run: RunContext) -> bool:
 
 def _wait_at_exit() -> None:
     """Wait for what was submitted outside flows, as any pool of threads does."""
-    if _outside is None:
+    # Who restarts a kernel wants to wait for nothing: its runs are found as Crashed.
+    if _outside is None or is_kernel():
         return
     # What ended the program, if an exception did.
     stopped = getattr(sys, "last_value", None)
@@ -550,7 +574,7 @@ atexit.register(_wait_at_exit)
 
 
 def _renew_in_child() -> None:
-    global _outside, _lock  # noqa: PLW0603  # its threads are the parent's
+    global _outside, _lock  # its threads are the parent's
     _outside, _lock = None, threading.Lock()
     for submissions in _all:
         submissions.leave_to_parent()

@@ -14,6 +14,7 @@ from nborch.context import RunContext
 from nborch.declaring import Declared, callable_name, changed_options, common_spec
 from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
 from nborch.futures import Future, FutureList
+from nborch.generating import listed, listed_async
 from nborch.mapping import mapped
 from nborch.results import CallRecall, Recall
 from nborch.runs import RunKind, task_run_name
@@ -143,7 +144,7 @@ class Task(Declared[P, R]):
         wait_for = kwargs.pop("wait_for", None)
         kwargs.pop("deferred", None)
         calls = mapped(self.signature, args, kwargs, self.owner)
-        if wait_for is not None:
+        if wait_for is not None and not isinstance(wait_for, Future):
             wait_for = list(wait_for)
         futures = FutureList(
             self._submitted(args, kwargs, wait_for) for args, kwargs in calls
@@ -164,9 +165,9 @@ class Task(Declared[P, R]):
         if elsewhere is not None or self.spec.isolate:
             is_async = is_async and elsewhere is None
         elif self.yields_async:
-            function, is_async = _listing_async(function), True
+            function, is_async = listed_async(function), True
         elif self.isgenerator:
-            function = _listing(function)
+            function = listed(function)
         return submissions.submit(
             call.steps(gathers=True), call.performer, function, is_async=is_async
         )
@@ -183,7 +184,7 @@ class Task(Declared[P, R]):
         """
         options_now = changed_options(self.owner, self._options, options)
         changed: Self = _task_of(self._declared_fn(), **options_now)
-        return changed.__get__(self.bound[0]) if self.bound else changed
+        return changed.bound_to(*self.bound) if self.bound else changed
 
     @property
     def viz_return_value(self) -> Any:
@@ -219,7 +220,7 @@ class Task(Declared[P, R]):
 
     # What a call asks for.
 
-    def names(self, parameters: dict[str, Any]) -> tuple[str, str]:
+    def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
         name = self._told_name(parameters)
         return (name, name) if name else (task_run_name(self.name), self.name)
@@ -241,17 +242,6 @@ class Task(Declared[P, R]):
             # What a method does depends on the object it is called on.
             parameters = {"self": self.bound[0], **parameters}
         return CallRecall(context, parameters)
-
-
-def _listing(function: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: list(function())
-
-
-def _listing_async(function: Callable[[], Any]) -> Callable[[], Any]:
-    async def listed() -> list[Any]:
-        return [item async for item in function()]
-
-    return listed
 
 
 @overload

@@ -5,10 +5,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
-__all__ = ["call_later", "interrupt", "tell_of_error"]
+__all__ = ["call_later", "interrupt", "standing_in", "tell_of_error"]
 
 
 class _Timers:
@@ -68,11 +69,28 @@ def tell_of_error() -> None:
     threading.excepthook(threading.ExceptHookArgs(told))
 
 
+#: By thread, the one that does its work while it only waits for that.
+_stand_ins: dict[int, int] = {}
+
+
+@contextmanager
+def standing_in(thread: threading.Thread) -> Iterator[None]:
+    """Have those who interrupt the present thread interrupt `thread` instead."""
+    here = threading.get_ident()
+    _stand_ins[here] = thread.ident or here
+    try:
+        yield
+    finally:
+        del _stand_ins[here]
+
+
 def interrupt(thread: int, error: type[BaseException]) -> None:
     """Have the exception raised in a thread, at its next line of Python."""
     # Costs 5 ms to load, and few programs interrupt anything.
     import ctypes
 
+    while (stand_in := _stand_ins.get(thread, thread)) != thread:
+        thread = stand_in
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread), ctypes.py_object(error)
     )
@@ -82,6 +100,7 @@ def _renew_in_child() -> None:
     # The thread is the parent's, and so are the calls.
     global _timers  # noqa: PLW0603  # one for the process
     _timers = _Timers()
+    _stand_ins.clear()
 
 
 os.register_at_fork(after_in_child=_renew_in_child)

@@ -9,9 +9,20 @@ import faulthandler
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["load_ipython_extension", "request_metadata", "unload_ipython_extension"]
+from nborch.context import RunContext, set_ambient
+from nborch.home import current_home
+from nborch.runs import Run, RunKind
+from nborch.specs import Spec
+
+__all__ = [
+    "load_ipython_extension",
+    "request_metadata",
+    "sent_context",
+    "unload_ipython_extension",
+]
 
 _EXIT_SECONDS = 1.0
 
@@ -31,8 +42,30 @@ def request_metadata() -> dict[str, Any]:
     return dict(sent) if isinstance(sent, dict) else {}
 
 
+def sent_context() -> RunContext | None:
+    """Return the run of the cell that a notebook flow executes, if one does."""
+    sent = request_metadata()
+    if "run_id" not in sent:
+        return None
+    name = str(sent.get("task", "cell"))
+    home = current_home()
+    run = Run(
+        id=str(sent["run_id"]),
+        kind=RunKind.TASK,
+        of=name,
+        name=str(sent.get("name", name)),
+        created=datetime.now(UTC),
+        process=home.process,
+        parent_id=sent.get("flow_run_id"),
+        details={"label": name},
+    )
+    return RunContext(run, Spec(kind=RunKind.TASK, name=name), home)
+
+
 def load_ipython_extension(shell: Any) -> None:
     """Let the kernel keep outputs until they are read, and leave word of a crash."""
+    # Tasks and flows that cells call are runs within the cells'.
+    set_ambient(sent_context)
     if getattr(shell, "kernel", None) is not None:
         _tell_of_crashes()
         _exit_in_time()

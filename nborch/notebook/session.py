@@ -11,12 +11,13 @@ from nborch import awaiting, blocking
 from nborch.context import RunContext, set_ambient
 from nborch.events import Event, run_created, state_entered
 from nborch.exceptions import InvalidDeclaration
-from nborch.home import Home, current_home
+from nborch.home import current_home
 from nborch.lifecycle import lifecycle
+from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
 from nborch.notebook.header import parse_header
-from nborch.notebook.kernel import request_metadata
+from nborch.notebook.kernel import request_metadata, sent_context
 from nborch.notebook.outputs import EVENT_MIME
 from nborch.performing import Performer
 from nborch.runs import Run, RunKind, flow_run_name, task_run_name
@@ -58,9 +59,9 @@ class CellSession:
 
     def enclosing(self) -> RunContext | None:
         """Return the run that task calls in a cell belong to."""
-        sent = request_metadata()
-        if "run_id" in sent:
-            return _sent_context(sent, current_home())
+        sent = sent_context()
+        if sent is not None:
+            return sent
         if self._own is None:
             self._own = self._begin()
         return self._own
@@ -68,6 +69,7 @@ class CellSession:
     def close(self) -> None:
         """End the session's own run."""
         if self._own is not None:
+            end_lines(self._own)
             self._own.record(_entered(self._own.run, Completed()))
             self._own = None
 
@@ -131,7 +133,10 @@ class CellSession:
     def _begin(self) -> RunContext:
         name = _notebook_name()
         spec = Spec(kind=RunKind.SESSION, name=name)
-        context = RunContext.begin(spec, current_home(), None, name=flow_run_name())
+        home = current_home()
+        # What the kernel before this one was doing when it was restarted is over.
+        home.reap()
+        context = RunContext.begin(spec, home, None, name=flow_run_name())
         context.record(run_created(context.run))
         context.record(_entered(context.run, Running()))
         atexit.register(self.close)
@@ -148,22 +153,6 @@ def _shown_as(error: BaseException, lines: list[str]) -> BaseException:
 
 def _entered(run: Run, state: State) -> Event:
     return state_entered(run.id, state.stamped(datetime.now(UTC)), 1)
-
-
-def _sent_context(sent: dict[str, Any], home: Home) -> RunContext:
-    """Return the run of the cell that a notebook flow executes."""
-    name = str(sent.get("task", "cell"))
-    run = Run(
-        id=str(sent["run_id"]),
-        kind=RunKind.TASK,
-        of=name,
-        name=str(sent.get("name", name)),
-        created=datetime.now(UTC),
-        process=home.process,
-        parent_id=sent.get("flow_run_id"),
-        details={"label": name},
-    )
-    return RunContext(run, Spec(kind=RunKind.TASK, name=name), home)
 
 
 def _notebook_name() -> str:

@@ -1,6 +1,7 @@
 """The deployment that made the flow run: ``deployment.name``, ...; none yet.
 
-``id``, ``name``, ``version``, ``flow_run_id``, ``parameters``.
+``id``, ``name`` and ``version`` are None without one; ``flow_run_id`` and
+``parameters`` are those of the flow run.
 """
 
 from nborch.runtime.facts import Facts
@@ -13,10 +14,11 @@ __getattr__ = Facts(
         "name": lambda: None,
         "version": lambda: None,
         "flow_run_id": lambda: _flow_run("id"),
-        "parameters": dict,
+        "parameters": lambda: _flow_run("parameters"),
     },
 )
 
 
 def __dir__() -> list[str]:
+    """Return the names of the facts."""
     return __getattr__.names

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from nborch.exceptions import did_you_mean
@@ -15,7 +16,7 @@ class Facts:
     """The attributes of one of the modules in `nborch.runtime`.
 
     For tests, an environment variable such as ``NBORCH__RUNTIME__FLOW_RUN__NAME``
-    stands in for a fact, as a text, a number or whatever the fact is.
+    stands in for a fact: a number for a number, ``a,b`` for a list, JSON for a dict.
     """
 
     def __init__(self, module: str, facts: Mapping[str, Fact]) -> None:
@@ -44,6 +45,9 @@ class Facts:
 
 def _as(kind: type, text: str) -> Any:
     """Return what an environment variable says, as the fact usually is."""
+    if kind is datetime:
+        at = datetime.fromisoformat(text)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
     if kind in (int, float):
         return kind(text)
     if kind is list:

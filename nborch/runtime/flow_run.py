@@ -3,9 +3,11 @@
 ``id``, ``name``, ``flow_name``, ``flow_version``, ``tags``, ``parameters``,
 ``run_count``, ``scheduled_start_time``, ``parent_flow_run_id``, ``root_flow_run_id``;
 ``parent_deployment_id``, ``job_variables``, ``api_url`` and ``ui_url`` are those of its
-deployment and of a server, if there are any. Outside a run each is None or empty.
+deployment and of a server, if there are any. Outside a run each is None or empty, but
+for ``scheduled_start_time``, which is now.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from nborch.context import RunContext, enclosing_run
@@ -36,7 +38,10 @@ def _of(run: RunContext | None, name: str) -> Any:
 
 def _parameters() -> dict[str, Any]:
     run = _run()
-    return dict(run.parameters or {}) if run else {}
+    if run is None:
+        return {}
+    # In another process than the flow's only what its store knows is known.
+    return dict(run.run.parameters if run.parameters is None else run.parameters)
 
 
 def _version() -> str | None:
@@ -59,11 +64,11 @@ __getattr__ = Facts(
         "tags": lambda: sorted(_of(_run(), "tags") or ()),
         "parameters": _parameters,
         "run_count": _run_count,
-        "scheduled_start_time": lambda: _of(_run(), "created"),
+        "scheduled_start_time": lambda: _of(_run(), "created") or datetime.now(UTC),
         "parent_flow_run_id": lambda: _of(_above(), "id"),
         "root_flow_run_id": lambda: _of(_root(), "id"),
         "parent_deployment_id": lambda: None,
-        "job_variables": lambda: None,
+        "job_variables": lambda: {} if _run() else None,
         "api_url": lambda: None,
         "ui_url": lambda: None,
     },
@@ -71,4 +76,5 @@ __getattr__ = Facts(
 
 
 def __dir__() -> list[str]:
+    """Return the names of the facts."""
     return __getattr__.names

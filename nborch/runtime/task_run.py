@@ -48,4 +48,5 @@ __getattr__ = Facts(
 
 
 def __dir__() -> list[str]:
+    """Return the names of the facts."""
     return __getattr__.names

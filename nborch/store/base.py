@@ -5,6 +5,7 @@ from typing import Protocol
 
 from nborch.events import Event
 from nborch.runs import RunKind, RunRecord
+from nborch.states import StateType
 
 __all__ = ["RunStore"]
 
@@ -26,6 +27,8 @@ class RunStore(Protocol):
     def record(self, reference: str) -> RunRecord:
         """Return the run with this id, start of an id, or name (the newest).
 
+        A run of a task is found by its name if no flow or session is called that.
+
         Raises
         ------
         NotFound
@@ -33,14 +36,29 @@ class RunStore(Protocol):
         """
         ...
 
-    def records(
+    def records(  # noqa: PLR0913  # each narrows what is returned
         self,
         *,
         kinds: Sequence[RunKind] = tuple(RunKind),
+        states: Sequence[StateType] | None = None,
+        of: str | None = None,
+        parent: str | None = None,
         top: bool = False,
         limit: int = 50,
     ) -> list[RunRecord]:
-        """Return the newest runs first; only those without a parent if `top`."""
+        """Return the newest runs first.
+
+        Parameters
+        ----------
+        states
+            Only runs in a state of one of these types.
+        of
+            Only runs of the flow or task with this name.
+        parent
+            Only runs made within the run with this id.
+        top
+            Only runs that were made within no other.
+        """
         ...
 
     def children(self, run_id: str) -> list[RunRecord]:
@@ -52,11 +70,15 @@ class RunStore(Protocol):
         ...
 
     def unfinished(self) -> list[RunRecord]:
-        """Return every run that has not reached a final state."""
+        """Return every run that is not over: one in a final state is, or NotReady."""
         ...
 
     def events(self, after: int = 0, *, run_id: str | None = None) -> list[Event]:
-        """Return the events after a sequence number, in order."""
+        """Return the events after a sequence number, in order.
+
+        They are as they were recorded, but for the creation of a run: that has the
+        name and the details that became known of the run since.
+        """
         ...
 
     def logs(self, run_id: str) -> list[Event]:

@@ -7,74 +7,66 @@ from dataclasses import dataclass
 from typing import Any
 
 from nborch.events import Event, EventKind
-from nborch.states import FINAL, Pending, StateType, allowed_before
+from nborch.states import StateType, allowed_before, is_last
+from nborch.store.queries import in_few_statements
+from nborch.store.texts import any_text, json_text, run_id_of, run_key, utf8_text
 
-__all__ = ["EventGroup", "json_text"]
+__all__ = ["EventGroup"]
 
 _BEFORE = {target.value: frozenset(allowed_before(target)) for target in StateType}
-_PENDING = json.dumps(Pending().to_json())
-
-
-# Made once: json.dumps() makes an encoder for every call that has an option.
-_encode = json.JSONEncoder(allow_nan=False).encode
-
-
-def json_text(value: Mapping[str, Any]) -> str:
-    """Return strict JSON, whatever stands in it.
-
-    >>> json_text({"limit": float("inf"), (1, 2): None})
-    '{"limit": "inf", "[1, 2]": null}'
-    """
-    try:
-        return _encode(value)
-    except (TypeError, ValueError, RecursionError):
-        return _encode(_plain(value, 20))
-
-
-def _plain(value: Any, depth: int) -> Any:
-    """Return the value with a text for whatever JSON does not have."""
-    if depth and isinstance(value, Mapping):
-        return {str(_plain(k, 1)): _plain(v, depth - 1) for k, v in value.items()}
-    if depth and type(value) in (list, tuple):
-        return [_plain(item, depth - 1) for item in value]
-    try:
-        _encode(value)
-    except (TypeError, ValueError, RecursionError):
-        try:
-            return str(value)
-        except Exception:  # noqa: BLE001  # it cannot tell itself
-            return f"<{type(value).__qualname__}>"
-    return value
+_NAMES = {target.value: target.value.title() for target in StateType}
+_PENDING, _RUNNING = StateType.PENDING.value, StateType.RUNNING.value
 
 
 @dataclass(slots=True)
 class _Standing:
     """Where a run stands while a group of events is folded."""
 
+    key: bytearray
     type: str
     attempt: int
-    state: str
+    is_over: int
     started: float | None
-    ended: float | None
-    created: Mapping[str, Any] | None = None
+    entered: float
+    #: What the state has besides its type: its own name, and the rest as JSON.
+    name: str = ""
+    told: str = ""
     changed: bool = False
+    #: Of a run that was made within the group: what it is, and its place.
+    run: Mapping[str, Any] | None = None
+    sequence: int = 0
+    #: How many events stand with the run, and when it entered Pending among them.
+    beginning: int = 1
+    pending: float | None = None
 
     def stands(self) -> tuple[Any, ...]:
         """Return what changes of a run, as the columns stand in the queries."""
-        return self.type, self.attempt, self.state, self.started, self.ended
-
-    def made(self, run_id: str) -> tuple[Any, ...]:
-        """Return a new run, as the columns stand in the query."""
-        run = self.created or {}
         return (
-            run_id,
+            self.attempt,
+            self.type,
+            self.name,
+            self.told,
+            self.entered,
+            self.started,
+            self.is_over,
+        )
+
+    def made(self) -> tuple[Any, ...]:
+        """Return a new run, as the columns stand in the query."""
+        run = self.run or {}
+        parent = run["parent_id"]
+        return (
+            self.sequence,
+            self.key,
             run["kind"],
-            _text(run["of"]),
-            _text(run["name"]),
+            utf8_text(run["of"]),
+            utf8_text(run["name"]),
             run["created"],
-            _text(run["process"]),
-            run["parent_id"],
+            utf8_text(run["process"]),
+            None if parent is None else run_key(parent),
             json_text(run["details"]),
+            self.beginning,
+            self.pending,
             *self.stands(),
         )
 
@@ -94,88 +86,146 @@ class EventGroup:
     ) -> None:
         self._connection = connection
         self._sql = queries
-        self._rows: list[tuple[str, str, float, int, str]] = []
-        # One query for the group: a statement costs more than what it reads.
-        ids = json.dumps(list({_text(event.run_id) for event in events}))
-        self._standings = {
-            row[0]: _Standing(*row[1:])
-            for row in connection.execute(queries["standings"], (ids,))
+        self._rows: list[tuple[Any, ...]] = []
+        row = connection.execute(queries["count"], (len(events),)).fetchall()[0]
+        self._next = int(row["number"]) - len(events) + 1
+        self._standings = self._known(events, row["newest_id"] or b"")
+        take = {
+            EventKind.CREATED: self._create,
+            EventKind.STATE: self._enter,
+            EventKind.LOG: self._log,
+            EventKind.NOTED: self._note,
         }
+        first = self._next
         for event in events:
-            self._take(event)
+            take[event.kind](event)
+        #: How many events were accepted.
+        self.accepted = self._next - first
 
-    def _take(self, event: Event) -> None:
-        """Take the event into the group, if it may follow what is known."""
-        data = json_text(event.data)
-        if event.kind is EventKind.STATE:
-            accepted = self._enter(event, data)
-        elif event.kind is EventKind.CREATED:
-            accepted = self._create(event)
-        elif event.kind is EventKind.NOTED:
-            accepted = self._note(event)
-        else:
-            accepted = True
-        if accepted:
-            row = (_text(event.run_id), event.kind, event.at, event.attempt, data)
-            self._rows.append(row)
+    def _known(self, events: Sequence[Event], newest: bytes) -> dict[str, _Standing]:
+        """Return where the runs of the events stand that were made before."""
+        of_runs = {event.run_id for event in events if event.kind is not EventKind.LOG}
+        made = {event.run_id for event in events if event.kind is EventKind.CREATED}
+        # Ids grow with time: what is greater than all that are there is not there.
+        asked = (of_runs - made) | {each for each in made if run_key(each) <= newest}
+        keys = [(run_key(run_id),) for run_id in asked]
+        rows = in_few_statements(self._connection, self._sql["standings"], keys)
+        return {run_id_of(row["id"]): _Standing(*row) for row in rows}
 
-    def write(self) -> int:
-        """Write the group; return how many events were accepted."""
-        changed = [(k, s) for k, s in self._standings.items() if s.changed]
-        self._connection.executemany(
-            self._sql["insert_run"], [s.made(k) for k, s in changed if s.created]
-        )
-        self._connection.executemany(
-            self._sql["update_run"],
-            [(*s.stands(), k) for k, s in changed if not s.created],
-        )
-        self._connection.executemany(self._sql["insert_event"], self._rows)
-        return len(self._rows)
+    def write(self) -> None:
+        """Write the group."""
+        changed = [each for each in self._standings.values() if each.changed]
+        for query, rows in (
+            ("insert_runs", [each.made() for each in changed if each.run]),
+            (
+                "update_runs",
+                [(each.key, *each.stands()) for each in changed if not each.run],
+            ),
+            ("insert_events", self._rows),
+        ):
+            in_few_statements(self._connection, self._sql[query], rows)
 
-    def _create(self, event: Event) -> bool:
-        run_id = _text(event.run_id)
+    def _create(self, event: Event) -> None:
+        run_id, _, at, _, data, _ = event
         if run_id in self._standings:
-            return False
+            return
         self._standings[run_id] = _Standing(
-            "PENDING", 0, _PENDING, None, None, created=event.data, changed=True
+            run_key(run_id),
+            _PENDING,
+            0,
+            0,
+            None,
+            at,
+            changed=True,
+            run=data,
+            sequence=self._next,
         )
-        return True
+        self._next += 1
 
-    def _enter(self, event: Event, data: str) -> bool:
-        standing = self._standings.get(_text(event.run_id))
-        target = event.data["type"]
+    def _enter(self, event: Event) -> None:
+        run_id, _, at, attempt, data, _ = event
+        standing = self._standings.get(run_id)
+        target = data["type"]
         if (
             standing is None
-            or event.attempt < standing.attempt
+            or standing.is_over
+            or attempt < standing.attempt
             or standing.type not in _BEFORE[target]
         ):
-            return False
-        standing.type, standing.attempt, standing.state = target, event.attempt, data
-        if target == StateType.RUNNING and standing.started is None:
-            standing.started = event.at
-        if target in FINAL:
-            standing.ended = event.at
+            return
+        name = "" if data["name"] == _NAMES[target] else utf8_text(data["name"])
+        is_bare = not data["details"] and data["message"] is None
+        told = "" if is_bare else _told(data)
+        is_over = int(is_last(target, name))
+        if standing.run and (is_over or not (told or name)):
+            stands_with_run = self._stands_with_run(standing, event, is_over)
+        else:
+            stands_with_run = False
+        if not stands_with_run:
+            row = (self._next, standing.key, "state", at, attempt, target, name, told)
+            self._rows.append(row)
+        self._next += 1
+        standing.type, standing.attempt, standing.entered = target, attempt, at
+        standing.name, standing.told, standing.is_over = name, told, is_over
+        if target == _RUNNING and standing.started is None:
+            standing.started = at
         standing.changed = True
-        return True
 
-    def _note(self, event: Event) -> bool:
-        standing = self._standings.get(_text(event.run_id))
-        if standing is None:
+    def _stands_with_run(self, standing: _Standing, event: Event, is_over: int) -> bool:
+        """Let one of a run's first events stand with the run, if it can.
+
+        Those are a Pending and a first Running that are only that, and the end. Each
+        has the place after the one before, so nothing may have come between.
+        """
+        if self._next != standing.sequence + standing.beginning:
             return False
-        if standing.created is not None:
-            details = {**standing.created["details"], **event.data}
-            standing.created = {**standing.created, "details": details}
-            return True
-        row = self._connection.execute(
-            self._sql["details"], (_text(event.run_id),)
-        ).fetchone()
-        noted = json_text({**json.loads(row[0]), **event.data})
-        self._connection.execute(self._sql["note"], (noted, _text(event.run_id)))
+        if not is_over:
+            target = event.data["type"]
+            if target == _PENDING and event.attempt == 0 and standing.beginning == 1:
+                standing.pending = event.at
+            elif (
+                target != _RUNNING or event.attempt != 1 or standing.started is not None
+            ):
+                return False
+        standing.beginning += 1
         return True
 
+    def _log(self, event: Event) -> None:
+        run_id, _, at, attempt, data, _ = event
+        level, logger, message = data["level"], data["logger"], data["message"]
+        told = utf8_text(level), utf8_text(logger), any_text(message)
+        self._rows.append((self._next, run_key(run_id), "log", at, attempt, *told))
+        self._next += 1
 
-def _text(text: str) -> str:
-    r"""Return text that UTF-8 can hold: a lone surrogate becomes ``\udc80``."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    def _note(self, event: Event) -> None:
+        run_id, _, at, attempt, data, _ = event
+        standing = self._standings.get(run_id)
+        if standing is None:
+            return
+        if standing.run is not None:
+            run = standing.run
+            name, details = _with(run["name"], run["details"], data)
+            standing.run = {**run, "name": name, "details": details}
+        else:
+            query = self._sql["name_and_details"]
+            row = self._connection.execute(query, (standing.key,)).fetchone()
+            name, details = _with(row["name"], json.loads(row["details"]), data)
+            noted = (utf8_text(name), json_text(details), standing.key)
+            self._connection.execute(self._sql["note"], noted)
+        told = "", "", json_text(data)
+        self._rows.append((self._next, standing.key, "noted", at, attempt, *told))
+        self._next += 1
+
+
+def _told(state: Mapping[str, Any]) -> str:
+    """Return what a state has besides its type, name and time."""
+    return json_text({"message": state["message"], "details": state["details"]})
+
+
+def _with(
+    name: str, details: Mapping[str, Any], facts: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the name and details of a run after facts of it became known."""
+    more = dict(facts)
+    name = str(more.pop("name", name))
+    return name, {**details, **more}

@@ -3,20 +3,23 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from functools import wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nborch.events import Event
 from nborch.exceptions import NotFound, StoreError, did_you_mean
-from nborch.runs import Run, RunKind, RunRecord
-from nborch.states import State
-from nborch.store.connections import Connection
+from nborch.runs import RunKind, RunRecord
+from nborch.states import StateType
+from nborch.store.connections import Connection, reading, transaction
 from nborch.store.groups import EventGroup
+from nborch.store.migrations import migrate
 from nborch.store.queries import load_queries
+from nborch.store.rows import beginning_of, event_of, logs_of, record_of
+from nborch.store.texts import key_range, run_key
 
 __all__ = ["SQLiteStore", "fault_of", "transaction"]
 
@@ -26,6 +29,9 @@ R = TypeVar("R")
 #: How long a write waits for another process's, in seconds. The writer tries again,
 #: and the end of a program does not hang on a lock that somebody forgot.
 PATIENCE = 5.0
+
+#: So many events at most stand with their run: it is made, Pending, Running, and over.
+BEGINNING = 4
 
 #: Not a fault of the store but of what it was given.
 _OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
@@ -89,69 +95,102 @@ class SQLiteStore:
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted."""
         with self._writer.held() as connection, transaction(connection):
-            return EventGroup(connection, self._sql, events).write()
+            group = EventGroup(connection, self._sql, events)
+            group.write()
+            return group.accepted
 
     @_told
     def record(self, reference: str) -> RunRecord:
         """Return the run with this id, start of an id, or name (the newest)."""
-        for query, told in (
-            ("run_by_id", reference.lower()),
-            ("newest_run_by_name", reference),
-            ("runs_by_id_prefix", reference.lower()),
-        ):
-            # Every id starts with nothing.
-            rows = self._rows(query, reference=told) if reference else []
-            if len(rows) == 1:
-                return _record(rows[0])
-            if rows:
-                raise NotFound(
-                    f"Several runs have an id that starts with {reference!r}. "
-                    "Give more of it."
-                )
+        key, between = run_key(reference.lower()), key_range(reference.lower())
+        rows = self._rows("run_by_id", key=key) or self._named(reference)
+        # Every id starts with nothing.
+        if not rows and reference and between:
+            least, greatest = between
+            rows = self._rows("runs_between_ids", least=least, greatest=greatest)
+        if len(rows) == 1:
+            return record_of(rows[0])
+        if rows:
+            raise NotFound(
+                f"Several runs have an id that starts with {reference!r}. "
+                "Give more of it."
+            )
         names = [row["name"] for row in self._rows("recent_names")]
         raise NotFound(
             f"No run is called {reference!r}.{did_you_mean(reference, names)} "
             "List the runs with: nborch flow-run ls"
         )
 
+    def _named(self, name: str) -> list[sqlite3.Row]:
+        """Return the newest run with the name, a task's only if no other has it."""
+        return self._rows("newest_run_by_name", name=name) or self._rows(
+            "newest_task_run_by_name", name=name
+        )
+
     @_told
-    def records(
+    def records(  # noqa: PLR0913  # each narrows what is returned
         self,
         *,
         kinds: Sequence[RunKind] = tuple(RunKind),
+        states: Sequence[StateType] | None = None,
+        of: str | None = None,
+        parent: str | None = None,
         top: bool = False,
         limit: int = 50,
     ) -> list[RunRecord]:
         """Return the newest runs first; only those without a parent if `top`."""
-        wanted = json.dumps([kind.value for kind in kinds])
-        rows = self._rows("runs", kinds=wanted, top=top, limit=limit)
-        return [_record(row) for row in rows]
+        query = "runs" if RunKind.TASK in kinds else "runs_but_tasks"
+        rows = self._rows(
+            query if parent is None else "runs_of_parent",
+            kinds=json.dumps(kinds),
+            states=None if states is None else json.dumps(states),
+            of=of,
+            parent=None if parent is None else run_key(parent),
+            top=top,
+            limit=limit,
+        )
+        return [record_of(row) for row in rows]
 
     @_told
     def children(self, run_id: str) -> list[RunRecord]:
         """Return the runs made within a run, oldest first."""
-        return [_record(row) for row in self._rows("children", run_id=run_id)]
+        return [record_of(row) for row in self._rows("children", key=run_key(run_id))]
 
     @_told
     def within(self, run_id: str) -> list[RunRecord]:
         """Return a run and all runs within it, at any depth."""
-        return [_record(row) for row in self._rows("within", run_id=run_id)]
+        return [record_of(row) for row in self._rows("within", key=run_key(run_id))]
 
     @_told
     def unfinished(self) -> list[RunRecord]:
-        """Return every run that has not reached a final state."""
-        return [_record(row) for row in self._rows("unfinished")]
+        """Return every run that is not over."""
+        return [record_of(row) for row in self._rows("unfinished")]
 
     @_told
     def events(self, after: int = 0, *, run_id: str | None = None) -> list[Event]:
         """Return the events after a sequence number, in order."""
-        query = "events" if run_id is None else "events_of_run"
-        return [_event(row) for row in self._rows(query, after=after, run_id=run_id)]
+        queries = ("run_by_id", "events_of_run")
+        if run_id is None:
+            queries = ("runs_after", "events_after")
+        key = None if run_id is None else run_key(run_id)
+        with self._reader.held() as connection, reading(connection):
+            # NB. What stands with a run may have a later place than the run itself.
+            values = {"key": key, "after": after - BEGINNING}
+            runs = connection.execute(self._sql[queries[0]], values).fetchall()
+            rows = connection.execute(self._sql[queries[1]], values).fetchall()
+        events = [event for row in runs for event in beginning_of(row)]
+        events += map(event_of, rows)
+        events.sort(key=attrgetter("sequence"))
+        return events[bisect_right(events, after, key=attrgetter("sequence")) :]
 
     @_told
     def logs(self, run_id: str) -> list[Event]:
         """Return the log lines of a run and of all runs within it, in order."""
-        return [_event(row) for row in self._rows("logs", run_id=run_id)]
+        values = {"key": run_key(run_id)}
+        with self._reader.held() as connection, reading(connection):
+            runs = connection.execute(self._sql["within"], values).fetchall()
+            rows = connection.execute(self._sql["logs"], values).fetchall()
+        return logs_of(runs, rows)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""
@@ -178,45 +217,11 @@ class SQLiteStore:
             connection.row_factory = sqlite3.Row
             _set_journal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(connection)
+            migrate(connection, self.path)
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        """Bring the file to the newest schema; refuse one from the future."""
-        schema = load_queries("sqlite_schema.sql")
-        if _version(connection) == len(schema):
-            return
-        with transaction(connection):
-            done = _version(connection)
-            if done > len(schema):
-                raise StoreError(
-                    f"The run store {str(self.path)!r} was written by a newer nborch "
-                    f"(schema {done}, this one knows {len(schema)}). Upgrade nborch "
-                    "or set NBORCH_HOME to another folder."
-                )
-            for number in range(done + 1, len(schema) + 1):
-                for statement in schema[f"migration_{number}"].split(";\n"):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(schema)}")
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do what follows as one write transaction."""
-    # NB. IMMEDIATE: a transaction that starts by reading cannot wait for its turn to
-    # write, it fails at once with "database is locked".
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # SQLite itself rolls back on some faults, a full disk among them.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _set_journal(connection: sqlite3.Connection) -> None:
@@ -233,34 +238,3 @@ def _set_journal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _record(row: sqlite3.Row) -> RunRecord:
-    run = Run.from_json(
-        {
-            "id": row["id"],
-            "kind": row["kind"],
-            "of": row["flow_or_task"],
-            "name": row["name"],
-            "created": row["created"],
-            "process": row["process"],
-            "parent_id": row["parent_id"],
-            "details": json.loads(row["details"]),
-        }
-    )
-    state = State.from_json(json.loads(row["state"]))
-    return RunRecord(
-        run, state, row["attempt"], _time(row["started"]), _time(row["ended"])
-    )
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _event(row: sqlite3.Row) -> Event:
-    return Event.from_json({**dict(row), "data": json.loads(row["data"])})

@@ -1,6 +1,7 @@
 """What a worker process takes over from the process that it works for."""
 
 import os
+import pickle
 import sys
 import time
 import warnings
@@ -8,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from nborch.task_runners.messages import Piece, dumps, loads
+from nborch.task_runners.messages import Piece
 
 __all__ = ["Surroundings"]
 
@@ -41,16 +42,19 @@ class Surroundings:
             list(warnings.filters),
         )
 
-    def pack(self) -> list[bytes]:
-        """Return them as pickles, the parts that may be unreadable apart."""
-        plain = (self.folder, self.environ, self.path, self.argv)
-        return [bytes(dumps(part)[0]) for part in (plain, *self.filters)]
+    def pack(self) -> bytes:
+        """Return them as a pickle that can be read without any module of the user."""
+        filters = [
+            (action, text, (kind.__module__, kind.__qualname__), module, line)
+            for action, text, kind, module, line in self.filters
+        ]
+        parts = (self.folder, self.environ, self.path, self.argv, filters)
+        return pickle.dumps(parts)
 
     @staticmethod
-    def adopt(packed: list[bytes]) -> None:
+    def adopt(packed: Piece) -> None:
         """Make what `pack` has returned this process's own."""
-        first, *filters = packed
-        folder, environ, sys.path[:], sys.argv[:] = _load(first)
+        folder, environ, sys.path[:], sys.argv[:], filters = pickle.loads(packed)
         if folder is not None:
             with suppress(OSError):
                 os.chdir(folder)
@@ -61,14 +65,30 @@ class Surroundings:
         # A module may have been written a moment ago. (importlib.invalidate_caches()
         # would load half of the standard library first.)
         sys.path_importer_cache.clear()
-        # A filter may name a warning of a module that cannot be imported here.
-        readable = []
-        for each in filters:
-            with suppress(Exception):
-                readable.append(_load(each))
         warnings.resetwarnings()  # tells Python that what it remembers is void
-        warnings.filters[:] = readable  # type: ignore[index]  # a list in truth
+        warnings.filters[:] = [  # type: ignore[index]  # a list in truth
+            (action, text, _category(*kind), module, line)
+            for action, text, kind, module, line in filters
+        ]
 
 
-def _load(pickled: Piece) -> Any:
-    return loads([pickled])
+class _ByName(type):
+    """The type of classes that stand for all classes of their name."""
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return any(
+            each.__module__ == cls.__module__ and each.__qualname__ == cls.__qualname__
+            for each in kind.__mro__
+        )
+
+
+def _category(module: str, qualname: str) -> type:
+    """Return the class of warnings, or one for it while its module is not loaded.
+
+    Loading numpy takes longer than most calls, which may not need it.
+    """
+    found = getattr(sys.modules.get(module), qualname, None)
+    if isinstance(found, type):
+        return found
+    named = {"__module__": module, "__qualname__": qualname}
+    return _ByName(qualname, (Warning,), named)

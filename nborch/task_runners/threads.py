@@ -59,7 +59,7 @@ class ThreadPoolTaskRunner:
     def __init__(self, max_workers: int | None = None) -> None:
         self._given = checked_workers(type(self).__name__, max_workers)
         self._reset()
-        _runners.add(self)
+        _runners[id(self)] = self
 
     def _reset(self) -> None:
         """Start without threads and jobs: in a new runner, and in a forked child."""
@@ -210,13 +210,15 @@ class ThreadPoolTaskRunner:
         return f"{self.name}(max_workers={self._given})"
 
 
-_runners: weakref.WeakSet[ThreadPoolTaskRunner] = weakref.WeakSet()
+# By identity: runners of the same options are equal, and not the same.
+_runners: weakref.WeakValueDictionary[int, ThreadPoolTaskRunner]
+_runners = weakref.WeakValueDictionary()
 
 
 def _reset_in_child() -> None:
     # The threads are the parent's, and it does the jobs.
-    for runner in list(_runners):
-        runner._reset()
+    for runner in list(_runners.values()):
+        runner._reset()  # noqa: SLF001  # its own module
 
 
 os.register_at_fork(after_in_child=_reset_in_child)

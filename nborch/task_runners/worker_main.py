@@ -44,6 +44,10 @@ __all__ = ["main"]
 _BELOW = {__name__, "asyncio.runners", "asyncio.base_events"}
 
 
+#: Linux's PR_SET_PDEATHSIG: which signal a process gets when its parent dies.
+_DEATH_SIGNAL = 1
+
+
 class _Ends(NamedTuple):
     """What a new worker is given: its ends of what connects it to its employer."""
 
@@ -192,6 +196,9 @@ def _work(ends: _Ends) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     os.set_inheritable(ends.channel, False)  # noqa: FBT003  # positional only
+    if sys.platform == "linux" and _C is not None:
+        # Where C code lets no thread run, only the system can see the zygote's death.
+        _C.prctl(_DEATH_SIGNAL, signal.SIGKILL)
     threading.Thread(
         target=_die_together, args=(ends.cord,), name="nborch-cord", daemon=True
     ).start()
@@ -233,7 +240,7 @@ def _answer(channel: Channel) -> None:
 
 def _settle(pieces: list[Piece]) -> Message:
     try:
-        Surroundings.adopt(loads(pieces[:1]))
+        Surroundings.adopt(pieces[0])
         # Only now can the modules of the initializer be found.
         if len(pieces) > 1:
             initializer, initargs, _ = loads(pieces[1:])
@@ -301,17 +308,19 @@ def _flush() -> None:
     _flush_c(None)
 
 
-def _flush_nothing(_stream: None = None) -> None:
-    """Stand in for C's ``fflush`` where it cannot be had."""
-
-
-def _fflush() -> Any:
+def _c_library() -> Any:
     try:
         import ctypes
 
-        return ctypes.CDLL(None).fflush
-    except (ImportError, OSError, AttributeError):
-        return _flush_nothing
+        return ctypes.CDLL(None)
+    except (ImportError, OSError):
+        return None
 
 
-_flush_c = _fflush()
+def _do_not_flush(_stream: None) -> None:
+    """Stand in for C's ``fflush`` where it cannot be had."""
+
+
+# Loaded by the zygote, for all workers.
+_C = _c_library()
+_flush_c = getattr(_C, "fflush", _do_not_flush)

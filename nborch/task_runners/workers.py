@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from nborch.exceptions import CancelledRun, CrashedRun, RunTimedOut
 from nborch.task_runners.calls import name_of, outcome, pack
-from nborch.task_runners.messages import Kind, Message, Piece, dumps
+from nborch.task_runners.messages import Kind, Message, Piece
 from nborch.task_runners.surroundings import Surroundings
 from nborch.task_runners.zygotes import Died, Late, Unheard, Worker, Zygote
 
@@ -185,7 +185,7 @@ class Workers:
 
     def _settle(self, worker: Worker, surroundings: Surroundings) -> None:
         """Give the worker our surroundings; call the initializer in a new one."""
-        pieces: list[Piece] = dumps(surroundings.pack())[:1]
+        pieces: list[Piece] = [surroundings.pack()]
         if worker.surroundings is None and self._initializer is not None:
             pieces += pack(self._initializer, self._initargs, {})
         outcome("initializer", worker.ask(Kind.SETTLE, pieces))

@@ -3,7 +3,7 @@
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from contextvars import Token
 from copy import deepcopy
@@ -15,6 +15,7 @@ from nborch.context import RunContext, current_run, current_transaction
 from nborch.events import noted
 from nborch.home import current_home
 from nborch.logs import get_logger, run_logger
+from nborch.settling import Settle
 from nborch.transactions.modes import (
     CommitMode,
     IsolationLevel,
@@ -25,7 +26,6 @@ from nborch.transactions.modes import (
 __all__ = ["BaseTransaction"]
 
 Hook = Callable[[Any], object]
-Settle = Callable[[Awaitable[object]], Awaitable[object]]
 
 #: The one part of the entry of a transaction, as of a call.
 PART = "result"
@@ -332,6 +332,9 @@ class BaseTransaction:
         """Call a hook, and tell of it in the log."""
         name = getattr(hook, "__name__", repr(hook))
         self.logger.info("%s hook %r is called", kind, name)
+        if self.run is not None:
+            # What a hook has seen is on disk.
+            self.run.home.recorder.flush()
         try:
             value = hook(self)
             if inspect.isawaitable(value):

@@ -8,6 +8,7 @@ from nborch.cache.base import ResultStore
 from nborch.context import RunContext, current_run, current_transaction
 from nborch.logs import run_logger
 from nborch.runs import RunKind
+from nborch.settling import elsewhere, finished, here
 from nborch.transactions.base import BaseTransaction
 from nborch.transactions.modes import (
     CommitMode,
@@ -15,7 +16,6 @@ from nborch.transactions.modes import (
     ResultRecord,
     TransactionState,
 )
-from nborch.transactions.settling import elsewhere, finished, here
 
 __all__ = [
     "AsyncTransaction",
@@ -83,8 +83,6 @@ class AsyncTransaction(BaseTransaction):
 
         while not self.held.enter_context(store.claim(key, 0)):
             self.held.close()
-            if not store.holder(key):
-                return  # a folder that cannot hold locks
             await asyncio.sleep(TURN)
 
     async def __aexit__(

@@ -2,10 +2,10 @@
 
 from nborch.context import RunContext, current_transaction
 from nborch.runs import RunKind
+from nborch.settling import elsewhere, finished
 from nborch.states import State
 from nborch.transactions.base import BaseTransaction
 from nborch.transactions.blocks import enclosing_transaction, own_transaction
-from nborch.transactions.settling import elsewhere, finished
 
 __all__ = ["follow"]
 

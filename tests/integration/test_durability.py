@@ -95,23 +95,177 @@ def test_what_the_caller_has_seen_is_on_disk(script, home, call, count):
     assert all(record.state.is_completed() for record in records)
 
 
-HOOK = """
-    import os, signal
-    from nborch import flow
+RESULT = """
+    import asyncio, os, signal, time
+    from nborch import flow, task
 
-    @flow(on_running=[lambda *_: os.kill(os.getpid(), signal.SIGKILL)])
-    def f():
+    @task
+    def step(n=1):
+        return n
+
+    @task
+    async def step_async():
         return 1
 
-    f()
+    @task
+    def items():
+        yield 1
+
+    @task
+    async def items_async():
+        yield 1
+
+    @flow
+    async def flow_async():
+        return await step_async()
+
+    async def all_of(generator):
+        return [item async for item in generator]
+
+    {call}
+    time.sleep({later})
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_hook_has_seen_is_on_disk(script, home):
-    """A hook that is called for a state finds it stored, whatever happens next."""
-    script(HOOK, NBORCH_LOG_LEVEL="ERROR").wait(timeout=30)
+@pytest.mark.parametrize(
+    ("call", "later"),
+    [
+        ("step(return_state=True)", 0),
+        ("list(items())", 0),
+        ("next(items())", 0),
+        ("asyncio.run(step_async())", 0),
+        ("asyncio.run(flow_async())", 0),
+        ("asyncio.run(all_of(items_async()))", 0),
+        ("step.submit().result()", 0.05),
+        ("step.map([1, 2, 3]).result()", 0.05),
+        ("step.submit(return_state=True)", 0.05),
+        ("items.submit().result()", 0.05),
+        ("step_async.submit().result()", 0.05),
+    ],
+)
+def test_what_a_result_told_is_on_disk(script, home, call, later):
+    """Outside of flows a call that returned is stored, what was submitted soon is."""
+    process = script(RESULT.format(call=call, later=later), NBORCH_LOG_LEVEL="ERROR")
+    process.wait(timeout=30)
 
-    assert home.store.records()[0].state.is_running()
+    assert process.returncode == -signal.SIGKILL, process.stderr.read()
+    states = [record.state for record in home.store.records()]
+    assert states
+    assert all(state.is_completed() for state in states)
+
+
+WITHIN = """
+    import time
+    from nborch import flow, task
+
+    @task
+    def step(n):
+        return n
+
+    @flow
+    def pipeline():
+        futures = step.map(range(200))
+        assert futures.result() == list(range(200))
+        print(time.monotonic(), flush=True)
+        time.sleep(60)
+
+    pipeline()
+"""
+
+
+def test_results_within_a_flow_are_on_disk_fifty_milliseconds_later(script, home):
+    """What result() told within a flow is Completed in the store after kill -9."""
+    process = script(WITHIN, NBORCH_LOG_LEVEL="ERROR")
+    at = float(process.stdout.readline())
+    time.sleep(max(0.0, at + 0.05 - time.monotonic()))
+    process.kill()
+    process.wait()
+
+    steps = [r for r in home.store.records(limit=1000) if r.run.of == "step"]
+    assert len(steps) == 200
+    assert all(record.state.is_completed() for record in steps)
+
+
+HOOK = """
+    import asyncio, os, signal
+    from nborch import flow, task
+
+    calls = []
+
+    def kill(_owner, _run, state):
+        # The state that the test is about may be the second of its kind.
+        if state.name == {name!r}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def kill_async(*seen):
+        await asyncio.sleep(0)
+        kill(*seen)
+
+    def work():
+        calls.append(1)
+        if {name!r} != "Completed" and len(calls) < 3:
+            raise ValueError
+
+    def run(declared):
+        return {call}
+
+    run({declare}(
+        name="work",
+        retries=1 if {name!r} == "Retrying" else 0,
+        on_running=[{hook}],
+        on_completion=[{hook}],
+        on_failure=[{hook}],
+    )(work))
+"""
+SUBMITTED = "flow(lambda: declared.submit().result())()"
+
+
+@pytest.mark.parametrize("name", ["Running", "Retrying", "Completed", "Failed"])
+@pytest.mark.parametrize("hook", ["kill", "kill_async"])
+@pytest.mark.parametrize(
+    ("declare", "call"),
+    [("flow", "declared()"), ("task", "declared()"), ("task", SUBMITTED)],
+)
+def test_what_a_hook_has_seen_is_on_disk(script, home, name, hook, declare, call):  # noqa: PLR0913, PLR0917  # a table
+    """A hook that is called for a state finds it stored, whatever happens next."""
+    code = HOOK.format(name=name, hook=hook, declare=declare, call=call)
+    process = script(code, NBORCH_LOG_LEVEL="CRITICAL")
+    process.wait(timeout=30)
+
+    assert process.returncode == -signal.SIGKILL
+    (state,) = [r.state for r in home.store.records() if r.run.of == "work"]
+    assert state.name == name
+
+
+RETRY = """
+    import sys
+    from nborch import task
+
+    @task(retries=1, retry_delay_seconds=60)
+    def work():
+        raise ValueError
+
+    work()
+"""
+
+
+def test_a_run_that_awaited_its_retry_reaches_an_end(script, home, until):
+    """A run whose process was killed between two attempts is Crashed at the next look."""
+    process = script(RETRY, NBORCH_LOG_LEVEL="CRITICAL")
+
+    def awaits():
+        records = home.store.records()
+        return records and records[0].state.name == "AwaitingRetry"
+
+    assert until(awaits)
+    process.kill()
+    process.wait()
+
+    home.reap()
+
+    assert home.store.records()[0].state.is_crashed()
+    assert home.store.unfinished() == []
 
 
 ENDS = """

@@ -17,8 +17,8 @@ from nborch.logs import ROOT
 @pytest.fixture(autouse=True, params=["alone", "beside another"])
 def set_up(request, home, monkeypatch):
     """Lines of every level, with our handlers alone and with one of the program's."""
-    level = ROOT.level
     flow(name="warm")(lambda: 1)()
+    level = ROOT.level  # the first line has set it
     ROOT.setLevel("DEBUG")
     # pytest adds its own to our logger, and the lines would take the other way.
     ours = [h for h in ROOT.handlers if type(h).__module__.startswith("nborch.")]
@@ -155,7 +155,7 @@ def test_a_line_may_carry_the_users_extras(home, records):
 
 
 def test_lines_below_the_level_cost_nothing(home, capsys):
-    """What is below the level is neither printed nor kept."""
+    """What is below the level is neither printed nor kept; how the run ended is."""
     ROOT.setLevel("WARNING")
     capsys.readouterr()
 
@@ -163,7 +163,8 @@ def test_lines_below_the_level_cost_nothing(home, capsys):
     home.recorder.flush()
 
     assert capsys.readouterr().err == ""
-    assert home.store.logs(home.store.records()[0].run.id) == []
+    (line,) = home.store.logs(home.store.records()[0].run.id)
+    assert line.data["message"] == "Finished in state Completed()"
 
 
 def test_a_record_names_the_line_that_wrote_it(records):

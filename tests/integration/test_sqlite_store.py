@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nborch import context  # noqa: F401  # children of a fork draw anew
-from nborch.events import Event, EventKind, log_written, run_created, state_entered
+from nborch.events import (
+    log_written,
+    noted,
+    run_created,
+    state_entered,
+)
 from nborch.exceptions import NotFound, StoreError
 from nborch.runs import Run, RunKind, RunRecord, new_id
 from nborch.states import (
@@ -21,12 +28,14 @@ from nborch.states import (
     Completed,
     Crashed,
     Failed,
+    NotReady,
     Pending,
     Retrying,
     Running,
     State,
     StateType,
 )
+from nborch.store.queries import load_queries
 from nborch.store.sqlite import SQLiteStore
 
 START = 1_800_000_000.0
@@ -128,13 +137,11 @@ def test_a_run_is_made_once(store):
 def test_a_note_joins_the_details_of_a_run(store):
     """A later fact is added to what was known, in one group or after it."""
     run = made(parameters={"n": None})
-    note = Event(
-        run.id, EventKind.NOTED, START, data={"output": "a.ipynb", "none": None}
-    )
+    note = noted(run.id, START, {"output": "a.ipynb", "none": None})
 
     assert store.append([run_created(run), note]) == 2
-    assert store.append([Event(run.id, EventKind.NOTED, START, data={"pages": 3})]) == 1
-    assert store.append([Event("unknown", EventKind.NOTED, START, data={})]) == 0
+    assert store.append([noted(run.id, START, {"pages": 3})]) == 1
+    assert store.append([noted("unknown", START, {})]) == 0
 
     assert store.record(run.id).run.details == {
         "parameters": {"n": None},
@@ -144,41 +151,108 @@ def test_a_note_joins_the_details_of_a_run(store):
     }
 
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from(StateType), st.integers(0, 3), st.integers(0, 3)),
-    max_size=12,
+@pytest.mark.parametrize("together", [True, False])
+def test_a_noted_name_renames_a_run(store, together):
+    """A run has the name noted last, and is found by it, whatever its details are."""
+    run = made("calm-hare", parameters={"name": "x"})
+    events = [
+        run_created(run),
+        noted(run.id, START, {"name": "bold-wren", "pages": 3}),
+        entered(run, Completed()),
+    ]
+
+    accepted = sum(
+        store.append(group)
+        for group in ([events] if together else [[e] for e in events])
+    )
+
+    assert accepted == 3
+    renamed = store.record("bold-wren").run
+    assert renamed.id == run.id
+    assert renamed.details == {"parameters": {"name": "x"}, "pages": 3}
+    with pytest.raises(NotFound, match="No run is called 'calm-hare'"):
+        store.record("calm-hare")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_run_that_is_not_ready_is_over(store, together):
+    """A run whose upstream failed has ended, though it is Pending: nothing follows."""
+    run = made()
+    never = entered(run, NotReady(message="no upstream"), 0)
+    groups = [[run_created(run), never]] if together else [[run_created(run)], [never]]
+    for group in groups:
+        store.append(group)
+
+    assert store.append([entered(run, Running())]) == 0
+    assert store.append([entered(run, Crashed())]) == 0
+    assert store.unfinished() == []
+    record = store.record(run.id)
+    assert (record.state.name, record.ended) == ("NotReady", at(1))
+
+
+STATES = st.builds(
+    State,
+    type=st.sampled_from(StateType),
+    name=st.sampled_from(["", "", "", "NotReady", "Ünique"]),
+    message=st.sampled_from([None, None, None, "", "told"]),
+    details=st.sampled_from([{}, {}, {}, {"seconds": 1.5}]),
 )
+STEPS = st.lists(
+    st.tuples(STATES, st.sampled_from([0, 1, 1, 2]), st.integers(0, 3)), max_size=12
+)
+# How the first three events of most runs look, with another run's line anywhere.
+USUAL = [(Pending(), 0, 0), (Running(), 1, 0)]
 
 
 @settings(
     deadline=None,
-    max_examples=40,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(steps=STEPS, groups=st.integers(1, 5))
-def test_the_store_is_a_fold_of_its_events(store, steps, groups):
+@given(
+    start=st.integers(0, 2),
+    steps=STEPS,
+    groups=st.integers(1, 5),
+    line=st.integers(0, 9),
+)
+def test_the_store_is_a_fold_of_its_events(store, start, steps, groups, line):
     """What a store knows of a run is the fold of the events it accepted, grouped or not."""
     run = made()
     events = [run_created(run)] + [
-        entered(run, State(kind, message=str(i)), attempt, i + second / 10)
-        for i, (kind, attempt, second) in enumerate(steps)
+        entered(run, state, attempt, i + second / 10)
+        for i, (state, attempt, second) in enumerate(USUAL[:start] + steps)
     ]
-    folded, count = RunRecord(run, Pending()), 1
+    folded, kept = RunRecord(run, Pending().stamped(run.created)), events[:1]
     for event in events[1:]:
         state = State.from_json(event.data)
         if (
             event.attempt >= folded.attempt
+            and not folded.state.is_over()
             and state.type in TRANSITIONS[folded.state.type]
         ):
-            folded, count = folded.entered(state, event.attempt), count + 1
+            folded = folded.entered(state, event.attempt)
+            kept.append(event)
+    told = line < len(events)
+    if told:
+        events.insert(line, log_written("other", START, "INFO", "x", "between"))
+    before = len(store.events())
 
     accepted = sum(
         store.append(events[i : i + groups]) for i in range(0, len(events), groups)
     )
 
-    assert accepted == count
+    assert accepted == len(kept) + told
     assert store.record(run.id) == folded
-    assert len(store.events(run_id=run.id)) == count
+    stored = store.events(run_id=run.id)
+    assert [event._replace(sequence=0) for event in stored] == kept
+    # All are told in the order in which they came, and from any place on.
+    every = store.events()
+    assert [e for e in every if e.run_id == run.id] == stored
+    places = [event.sequence for event in every]
+    assert places == sorted(set(places))
+    assert len(places) == before + accepted
+    for index, place in enumerate(places[before:], before + 1):
+        assert store.events(place) == every[index:]
 
 
 TEXT = st.text(st.characters(codec=None), max_size=20)
@@ -210,7 +284,7 @@ def test_whatever_a_run_is_called_it_can_be_stored(store, name, message, fact):
         [
             run_created(run),
             log_written(run.id, START, "INFO", name, message),
-            Event(run.id, EventKind.NOTED, START, data={"more": fact}),
+            noted(run.id, START, {"more": fact}),
             entered(run, state),
         ]
     )
@@ -267,6 +341,67 @@ def test_runs_are_listed_newest_first(store):
     assert names(kinds=[RunKind.TASK]) == ["t"]
 
 
+def test_runs_are_listed_by_state_by_what_they_are_of_and_by_parent(store):
+    """A list of runs is narrowed to states, to one flow or task, and to one parent."""
+    flow, other = made("flow"), made("other", second=1, of="g")
+    tasks = [
+        made(f"t-{i}", second=2 + i, parent=flow.id, kind=RunKind.TASK, of="t")
+        for i in range(4)
+    ]
+    store.append([run_created(run) for run in [flow, other, *tasks]])
+    store.append([entered(tasks[0], Failed()), entered(tasks[1], Completed())])
+    store.append([entered(flow, Failed())])
+
+    def names(**asked):
+        return [record.run.name for record in store.records(**asked)]
+
+    assert names(states=[StateType.FAILED]) == ["t-0", "flow"]
+    assert names(states=[StateType.FAILED, StateType.COMPLETED], of="t") == [
+        "t-1",
+        "t-0",
+    ]
+    assert names(of="g") == names(of="g", kinds=[RunKind.FLOW]) == ["other"]
+    assert names(parent=flow.id, limit=2) == ["t-3", "t-2"]
+    assert names(parent=flow.id, states=[StateType.FAILED]) == ["t-0"]
+    assert names(parent=flow.id, kinds=[RunKind.FLOW]) == []
+    assert names(parent=flow.id, top=True) == names(states=[]) == []
+
+
+def test_a_flow_is_found_before_a_task_that_is_called_the_same(store):
+    """A name finds the newest flow run; a task's only if no flow is called that."""
+    flow = made("same")
+    tasks = [made("same", second=i, kind=RunKind.TASK) for i in (1, 2)]
+    alone = [made("alone", second=i, kind=RunKind.TASK) for i in (3, 4)]
+    store.append([run_created(run) for run in [flow, *tasks, *alone]])
+
+    assert store.record("same").run == flow
+    assert store.record("alone").run == alone[1]
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "ours",
+        "ünïque",
+        "fifteen letters",
+        "odd \udc80",
+        "FFFFFFFF-0000-4000-8000-000000000000",
+        "ffffffff-0000-4000-8000-000000000000",
+        "0190a5d0ac96774bbcceb302099a80570000",
+        "01890a5d-ac96-774b-bcce-b302099a805é",
+    ],
+)
+def test_any_text_is_the_id_of_a_run(store, run_id):
+    """An id that is no UUID, or one written otherwise, is kept as it is."""
+    run = replace(made(), id=run_id)
+    child = made("child", second=1, parent=run_id)
+
+    store.append([run_created(run), run_created(child), entered(run, Completed())])
+
+    assert [event.run_id for event in store.events(run_id=run_id)] == [run_id] * 2
+    assert [record.run for record in store.within(run_id)] == [run, child]
+
+
 def test_a_run_knows_the_runs_within_it(store):
     """Runs within a run are found at any depth, with their lines in order."""
     top = made("top")
@@ -310,13 +445,39 @@ def test_events_are_read_from_where_one_left_off(store):
 def test_a_group_is_stored_wholly_or_not_at_all(store):
     """If one event of a group cannot be stored, none of the group is."""
     run = made()
-    broken = Event(run.id, EventKind.LOG, None)
+    broken = log_written(run.id, None, "INFO", "x", "no time")
 
     with pytest.raises(sqlite3.IntegrityError):
         store.append([run_created(run), broken])
 
     assert store.events() == store.records() == []
     assert store.append([run_created(run)]) == 1
+
+
+def test_a_reader_misses_no_event_of_a_busy_store(store):
+    """Who reads on from the last event he has seen gets each event once, in order."""
+    written = []
+
+    def write():
+        for i in range(300):
+            run = made(str(i))
+            group = [
+                run_created(run),
+                entered(run, Running(), 1),
+                entered(run, Failed()),
+            ]
+            assert store.append(group) == 3
+            written.extend((event.run_id, event.kind) for event in group)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = []
+    while thread.is_alive() or len(seen) < len(written):
+        seen += store.events(seen[-1].sequence if seen else 0)
+    thread.join()
+
+    assert [event.sequence for event in seen] == list(range(1, 901))
+    assert [(event.run_id, event.kind) for event in seen] == written
 
 
 def test_many_threads_share_a_store(store):
@@ -443,6 +604,132 @@ def test_a_fork_in_the_midst_of_writing_harms_nobody(store):
 # What is SQLite's own.
 
 
+def test_a_call_of_a_task_takes_few_bytes(store):
+    """What is kept of a plain call of a task with one line takes less than 600 bytes."""
+    flow = made()
+    store.append([run_created(flow)])
+    for i in range(0, 2000, 200):
+        events = []
+        for j in range(i, i + 200):
+            run = made(
+                "inc-123", second=j / 1000, parent=flow.id, kind=RunKind.TASK, x=j
+            )
+            line = "Finished in state Completed()"
+            events += [
+                run_created(run),
+                entered(run, Pending(), 0),
+                entered(run, Running()),
+                entered(run, Completed()),
+                log_written(run.id, START, "INFO", "nborch.task_runs", line),
+            ]
+        assert store.append(events) == 1000
+    store.close()
+
+    assert store.path.stat().st_size / 2000 < 600
+
+
+def test_a_group_takes_few_statements(store):
+    """A group of a thousand events is written in a few statements, not one for each."""
+    runs = [made(str(i), second=i) for i in range(1000)]
+    statements = []
+    with store._writer.held() as connection:
+        connection.set_trace_callback(statements.append)
+
+    store.append([run_created(run) for run in runs])
+    store.append([entered(run, Running(message="go")) for run in runs])
+
+    assert 10 < len(statements) < 200
+    assert all(record.state.is_running() for record in store.unfinished())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "run_by_id",
+        "children",
+        "within",
+        "logs",
+        "events_of_run",
+        "standings",
+        "update_runs",
+    ],
+)
+def test_a_question_about_a_run_reads_only_what_is_of_it(store, query):
+    """No question about one run reads the rows of all runs or events."""
+    with store._reader.held() as connection:
+        text = load_queries("sqlite.sql")[query]
+        values = dict.fromkeys(re.findall(r":(\w+)", text)) or [None] * text.count("?")
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+
+    steps = [step["detail"] for step in plan]
+    assert any("SEARCH" in step for step in steps)
+    assert not [step for step in steps if step.startswith(("SCAN run", "SCAN event"))]
+
+
+OLD_RUN = "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+OLD_EVENT = "INSERT INTO event (run_id, kind, at, attempt, data) VALUES (?, ?, ?, ?, ?)"
+
+
+def write_old(path, events, records):
+    """Make a store as the second schema had it."""
+    schema = load_queries("sqlite_schema.sql")
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript(schema["migration_1"] + schema["migration_2"])
+    connection.execute("PRAGMA user_version = 2")
+    for record in records:
+        told = record.to_json()
+        state = told.pop("state")
+        run = [json.dumps(x) if isinstance(x, dict) else x for x in told.values()]
+        row = (*run[:9], state["type"], json.dumps(state), *run[9:])
+        connection.execute(OLD_RUN, row)
+    for event in events:
+        row = (*event[:4], json.dumps(event.data))
+        connection.execute(OLD_EVENT, row)
+    # What was numbered last is gone: its number is not given again.
+    connection.execute(OLD_EVENT, ("gone", "log", START, 0, "{}"))
+    connection.execute("DELETE FROM event WHERE run_id = 'gone'")
+    connection.commit()
+    connection.close()
+
+
+def test_a_store_of_an_earlier_version_is_read_and_written_on(path):
+    """A store that an earlier nborch wrote is brought to the present form, whole."""
+    flow, task = made("flow", tags=["a"]), made("task", second=1, kind=RunKind.TASK)
+    task = replace(task, parent_id=flow.id)
+    ended = Failed(message="odd \udc80 \0", details={"n": 1.5})
+    events = [
+        run_created(flow),
+        entered(flow, Pending(), 0),
+        run_created(task),
+        entered(flow, Running()),
+        log_written(flow.id, START, "INFO", "x", "ü \udc80"),
+        entered(task, State(StateType.COMPLETED, "Cached", details={"key": "k"}), 0),
+        noted(flow.id, START, {"pages": 3}),
+        entered(flow, ended, second=4),
+    ]
+    records = [
+        RunRecord(task, State.from_json(events[5].data), 0, None, at(1)),
+        RunRecord(flow, State.from_json(events[7].data), 1, at(1), at(4)),
+        RunRecord(made("open", second=7), Pending(), 0, None, None),
+    ]
+    write_old(path, events, records)
+
+    store = SQLiteStore(path)
+
+    assert store.records(limit=1)[0].run == records[2].run
+    assert [store.record(r.run.id) for r in records[:2]] == records[:2]
+    assert [r.run for r in store.unfinished()] == [records[2].run]
+    assert [r.run for r in store.children(flow.id)] == [task]
+    assert [e._replace(sequence=0) for e in store.events()] == events
+    assert store.append([entered(records[2].run, Running())]) == 1
+    assert [event.sequence for event in store.events(len(events))] == [10]
+    assert store.append([entered(flow, Completed())]) == 0
+    with store._reader.held() as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    store.close()
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "runs" / "nborch.db"
@@ -459,7 +746,7 @@ def test_a_store_from_the_future_is_refused(path):
 
     with pytest.raises(
         StoreError,
-        match=r"written by a newer nborch \(schema 99, this one knows 2\). Upgrade nborch",
+        match=r"written by a newer nborch \(schema 99, this one knows 3\). Upgrade nborch",
     ):
         store.records()
 

@@ -48,6 +48,13 @@ def ended(pid):
         return True
 
 
+def end_all(pids):
+    """Leave nothing behind when a test has failed, either."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_call_returns_what_the_function_returns(workers):
     """A function gets its arguments in another process and returns its value here."""
 
@@ -171,6 +178,19 @@ def test_a_worker_has_our_surroundings_as_they_are_now(workers, tmp_path, monkey
     )
     monkeypatch.delenv("NBORCH_TEST")
     assert workers.call(look)[1] is None
+
+
+def test_a_worker_loads_no_library_by_itself(workers):
+    """A library that is loaded here is loaded there only when a function needs it."""
+    numpy = pytest.importorskip("numpy")
+
+    def look():
+        return "numpy" in sys.modules
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", numpy.exceptions.RankWarning)
+
+        assert not workers.call(look)
 
 
 def test_a_module_beside_the_script_is_found(workers, tmp_path, monkeypatch):
@@ -576,6 +596,7 @@ def test_an_interrupt_is_for_the_parent(workers):
 
 def test_kill_ends_the_calls_in_progress(until, tmp_path):
     """Workers that are killed take their calls with them at once."""
+    before = children()
     workers = Workers()
     begun = tmp_path / "begun"
 
@@ -591,7 +612,7 @@ def test_kill_ends_the_calls_in_progress(until, tmp_path):
 
         with pytest.raises(CancelledRun, match="its workers were killed"):
             call.result(timeout=5)
-    assert not children()
+    assert children() == before
 
 
 def test_closed_workers_take_no_calls():
@@ -607,6 +628,7 @@ def test_closed_workers_take_no_calls():
 
 def test_close_lets_a_call_in_progress_end(until, tmp_path):
     """A call that runs when the workers are closed still returns its value."""
+    before = children()
     workers = Workers()
     begun, flag = tmp_path / "begun", tmp_path / "flag"
 
@@ -623,7 +645,7 @@ def test_close_lets_a_call_in_progress_end(until, tmp_path):
         flag.touch()
 
         assert call.result(timeout=10) == 42
-    assert not children()
+    assert children() == before
 
 
 # --- nothing is left ---
@@ -677,27 +699,33 @@ def test_no_process_outlives_the_parent(script, tmp_path, until, how, end):
         assert time.monotonic() - died < 2.5
     finally:
         if end == "fork":
-            os.kill(int((tmp_path / "forked").read_text()), signal.SIGKILL)
+            pids.add(int((tmp_path / "forked").read_text()))
+        end_all(pids)
 
 
-def test_the_death_of_the_zygote_is_survived(workers, tmp_path, until):
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_death_of_the_zygote_is_survived(workers, tmp_path, until, deaf):
     """Without the process that starts workers, calls end and new ones find another."""
     told = tmp_path / "pids"
 
     def work():
         told.write_text(f"{os.getpid()} {os.getppid()}")
+        if deaf:
+            re.match(r"(a+)+$", "a" * 60 + "b")  # lets no other thread run
         time.sleep(60)
 
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(workers.call, work)
         assert until(lambda: told.exists() and told.read_text())
         worker, zygote = map(int, told.read_text().split())
+        try:
+            os.kill(zygote, signal.SIGKILL)
 
-        os.kill(zygote, signal.SIGKILL)
-
-        with pytest.raises(CrashedRun, match="nobody saw how it ended"):
-            call.result(timeout=10)
-    assert until(lambda: ended(worker))
+            with pytest.raises(CrashedRun, match="nobody saw how it ended"):
+                call.result(timeout=10)
+            assert until(lambda: ended(worker), timeout=5)
+        finally:
+            end_all([worker])
     assert workers.call(abs, (-1,)) == 1
 
 

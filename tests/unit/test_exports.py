@@ -6,6 +6,7 @@ import inspect
 import json
 import pickle
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import nborch
-from nborch import exceptions
+from nborch import exceptions, task_runners
+from nborch.absent import ABSENT
 from nborch.exceptions import (
     NborchError,
     NborchWarning,
@@ -65,11 +67,106 @@ def test_a_module_exports_what_it_defines_in_public(name):
 def test_the_package_offers_what_it_lists():
     """Each public name of the package can be imported from it, and none is private."""
     for name in nborch.__all__:
-        assert getattr(nborch, name).__module__.startswith("nborch.")
+        value = getattr(nborch, name)
+        home = value.__name__ if inspect.ismodule(value) else value.__module__
+        assert home.startswith("nborch.")
         assert name in dir(nborch)
 
     with pytest.raises(AttributeError, match="module 'nborch' has no attribute 'tusk'"):
         nborch.tusk  # noqa: B018
+
+
+#: What Prefect's package offers, release 3.
+PREFECT = (
+    "allow_failure apause_flow_run aresume_flow_run aserve asuspend_flow_run deploy "
+    "flow Flow get_client get_run_logger pause_flow_run resume_flow_run serve State "
+    "suspend_flow_run tags task Task Transaction unmapped runtime"
+)
+
+
+@pytest.mark.parametrize("name", PREFECT.split())
+def test_each_of_prefects_names_is_there_or_explained(name):
+    """A name of Prefect's can be imported, or the error says what to do instead."""
+    if name not in ABSENT:
+        assert name in nborch.__all__
+        return
+
+    with pytest.raises(ImportError, match=f"no attribute '{name}', which Prefect has"):
+        exec(f"from nborch import {name}")
+    with pytest.raises(AttributeError, match=re.escape(ABSENT[name])):
+        getattr(nborch, name)
+    assert not hasattr(nborch, name)
+
+
+def test_a_module_that_is_absent_is_explained():
+    """Importing a module of Prefect's that is not there says what to do instead."""
+    with pytest.raises(ImportError, match="environment variable"):
+        from nborch import blocks  # noqa: F401
+
+
+def test_what_is_said_to_be_absent_is():
+    """No name is said to be absent that is there."""
+    there = {name.removeprefix("nborch.") for name in MODULES} | set(nborch.__all__)
+
+    assert not there & set(ABSENT)
+
+
+def test_a_mistyped_name_gets_a_hint():
+    """A name that nobody has is an error that names the nearest one."""
+    with pytest.raises(AttributeError, match=r"'tsak'\. Did you mean 'task'\?"):
+        nborch.tsak  # noqa: B018
+
+
+#: Names that Prefect's users import, by the path that they import them from.
+PATHS = {
+    "cache_policies": (
+        "CachePolicy DEFAULT FLOW_PARAMETERS INPUTS NO_CACHE NONE RUN_ID TASK_SOURCE"
+    ),
+    "concurrency.asyncio": "concurrency rate_limit",
+    "concurrency.sync": "concurrency rate_limit",
+    "context": "FlowRunContext TaskRunContext get_run_context tags",
+    "exceptions": (
+        "CancelledRun CrashedRun FailedRun MappingLengthMismatch "
+        "MappingMissingIterable MissingContextError ObjectNotFound "
+        "ParameterBindError ParameterTypeError PrefectException "
+        "ReservedArgumentError UnfinishedRun UpstreamTaskError"
+    ),
+    "flows": "Flow flow",
+    "futures": (
+        "PrefectFuture PrefectFutureList as_completed resolve_futures_to_results "
+        "resolve_futures_to_states wait"
+    ),
+    "logging": "disable_run_logger get_logger get_run_logger",
+    "runtime": "deployment flow_run task_run",
+    "serializers": (
+        "CompressedJSONSerializer CompressedPickleSerializer CompressedSerializer "
+        "JSONSerializer PickleSerializer Serializer"
+    ),
+    "states": (
+        "AwaitingRetry Cancelled Cancelling Completed Crashed Failed Late Paused "
+        "Pending Retrying Running Scheduled State StateType Suspended "
+        "get_state_exception raise_state_exception"
+    ),
+    "task_runners": "ProcessPoolTaskRunner TaskRunner ThreadPoolTaskRunner",
+    "tasks": "Task exponential_backoff task task_input_hash",
+    "testing.utilities": "prefect_test_harness",
+    "transactions": (
+        "CommitMode IsolationLevel Transaction TransactionState atransaction "
+        "get_transaction transaction"
+    ),
+    "utilities.annotations": ("NotSet allow_failure freeze opaque quote unmapped"),
+    "utilities.visualization": ("FlowVisualizationError VisualizationUnsupportedError"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_prefects_paths_lead_to_the_same_names(path):
+    """Replacing the import root is enough for the names that programs import."""
+    module = importlib.import_module(f"nborch.{path}")
+
+    for name in PATHS[path].split():
+        assert hasattr(module, name), name
+        assert name in module.__all__
 
 
 def imported_by(code):
@@ -163,9 +260,10 @@ def test_a_suggestion_is_made_only_if_near():
     assert did_you_mean("zzz", ["columns"]) == ""
 
 
-def test_type_checkers_see_the_same_names():
-    """The stub beside the package names exactly what is loaded at first use."""
-    stub = ast.parse(Path(nborch.__file__).with_name("__init__.pyi").read_text())
+@pytest.mark.parametrize("package", [nborch, task_runners])
+def test_type_checkers_see_the_same_names(package):
+    """The stub beside a package names exactly what is loaded at first use."""
+    stub = ast.parse(Path(package.__file__).with_name("__init__.pyi").read_text())
     named = {
         alias.name: node.module
         for node in stub.body
@@ -173,4 +271,5 @@ def test_type_checkers_see_the_same_names():
         for alias in node.names
     }
 
-    assert named == nborch._HOMES
+    assert named == package._HOMES
+    assert set(package.__all__) <= set(named)

@@ -24,11 +24,18 @@ from nborch.states import (
     Completed,
     Crashed,
     Failed,
+    Paused,
+    Pending,
     Running,
+    Scheduled,
     State,
+    StateGroup,
     StateType,
     allowed_before,
     check_transition,
+    get_state_exception,
+    is_state_iterable,
+    raise_state_exception,
 )
 
 JSON = st.recursive(
@@ -53,7 +60,9 @@ NAMES = [
     ("Completed", "COMPLETED"), ("Failed", "FAILED"), ("Crashed", "CRASHED"),
     ("Cancelling", "CANCELLING"), ("Cancelled", "CANCELLED"), ("Paused", "PAUSED"),
     ("AwaitingRetry", "SCHEDULED"), ("Retrying", "RUNNING"), ("Cached", "COMPLETED"),
-    ("TimedOut", "FAILED"), ("NotReady", "PENDING"),
+    ("TimedOut", "FAILED"), ("NotReady", "PENDING"), ("Late", "SCHEDULED"),
+    ("Suspended", "PAUSED"), ("Submitting", "PENDING"),
+    ("InfrastructurePending", "PENDING"), ("AwaitingConcurrencySlot", "SCHEDULED"),
 ]  # fmt: skip
 
 
@@ -190,3 +199,141 @@ def test_a_stamped_state_is_a_new_one():
     at = datetime(2026, 1, 2, tzinfo=UTC)
 
     assert (state.stamped(at).timestamp, state.timestamp) == (at, None)
+
+
+@given(STATES)
+def test_equal_states_have_one_hash(state):
+    """States can be put in sets, whatever their details are."""
+    again = pickle.loads(pickle.dumps(state))
+
+    assert len({state, again}) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        (Failed(data=[Completed(), Failed(data=KeyError("k"))]), KeyError),
+        (Failed(data=Failed(data=KeyError("k"))), KeyError),
+        (Failed(data=(Cancelled(message="stop"), Completed())), CancelledRun),
+        (
+            Failed(data=[Completed(), Running()], message="1/2 states failed."),
+            FailedRun,
+        ),
+        (Failed(data={"a": Failed(data=KeyError("k"))}), FailedRun),
+    ],
+)
+def test_a_state_of_states_has_the_first_error(state, error):
+    """The error of a run that returned states is that of the first that has one."""
+    assert isinstance(get_state_exception(state), error)
+    with pytest.raises(error):
+        raise_state_exception(state)
+
+
+@pytest.mark.parametrize("state", [Completed(data=1), Running(), Pending(), Paused()])
+def test_a_state_without_an_error_has_none_to_raise(state):
+    """Nothing is raised for a run that has not ended badly, and there is no error."""
+    raise_state_exception(state)
+
+    with pytest.raises(ValueError, match="Expected failed or crashed state"):
+        get_state_exception(state)
+
+
+def test_the_error_of_a_state_keeps_its_cause():
+    """What a state raises is the very error, with cause and notes, any number of times."""
+    error = ValueError("boom")
+    error.__cause__ = KeyError("k")
+    error.add_note("look here")
+    state = Failed(data=error)
+
+    lengths = []
+    for _ in range(3):
+        with pytest.raises(ValueError, match="boom") as caught:
+            state.result()
+        assert caught.value is error
+        lengths.append(len(caught.traceback))
+
+    assert isinstance(error.__cause__, KeyError)
+    assert len(set(lengths)) == 1
+
+
+GROUP = [Completed(), Failed(), Crashed(), Cancelled(), Running(), Paused()]
+
+
+def test_a_group_counts_its_states():
+    """A group tells how many states there are of a kind, and what they come to."""
+    group = StateGroup(GROUP)
+
+    assert (group.total_count, group.fail_count) == (6, 2)
+    assert (group.any_failed(), group.any_cancelled(), group.any_paused()) == (
+        True,
+    ) * 3
+    assert (group.all_completed(), group.all_final()) == (False, False)
+    assert group.counts_message() == (
+        "total: 6, 'RUNNING': 1, 'COMPLETED': 1, 'FAILED': 1, 'CANCELLED': 1, "
+        "'CRASHED': 1, 'PAUSED': 1"
+    )
+
+
+@given(st.lists(st.sampled_from(GROUP)))
+def test_a_group_comes_to_what_its_states_do(members):
+    """A question about a group is the same question about each state."""
+    group = StateGroup(iter(members))
+
+    assert group.all_completed() == all(s.is_completed() for s in members)
+    assert group.all_final() == all(s.is_final() for s in members)
+    assert group.any_failed() == any(s.is_failed() or s.is_crashed() for s in members)
+    assert group.fail_count == group.count(StateType.FAILED) + group.count(
+        StateType.CRASHED
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "is_iterable"),
+    [
+        ([Completed()], True),
+        ((Completed(), Failed()), True),
+        ({Completed(), Failed()}, True),
+        (frozenset({Completed()}), True),
+        ([], False),
+        ([Completed(), 1], False),
+        ({"a": Completed()}, False),
+        (Completed(), False),
+        ("abc", False),
+    ],
+)
+def test_states_are_looked_for_in_lists_and_sets(value, is_iterable):
+    """Lists, tuples and sets of states and nothing else stand for states."""
+    assert is_state_iterable(value) is is_iterable
+
+
+def test_a_state_tells_its_details_by_prefects_names():
+    """`state_details` names the run, the cache key and the scheduled time."""
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    state = Scheduled(at, details={"cache_key": "k"}).stamped(at, "run")
+
+    details = state.state_details
+
+    assert (details.task_run_id, details.cache_key, details.scheduled_time) == (
+        "run",
+        "k",
+        at,
+    )
+    assert Running().state_details.cache_key is None
+
+
+@pytest.mark.parametrize("fields", [{"message": "m"}, {"data": 1}])
+@pytest.mark.parametrize("constructor", [name for name, _ in NAMES])
+def test_constructors_take_the_fields_of_a_state(constructor, fields):
+    """Message and data may be given to each constructor."""
+    state = getattr(states, constructor)(**fields)
+
+    ((name, value),) = fields.items()
+    assert getattr(state, name) == value
+
+
+def test_a_state_cannot_be_changed():
+    """States are values: what is to be another state is made anew."""
+    with pytest.raises(AttributeError):
+        Completed().name = "Other"
+    with pytest.raises(TypeError):
+        Completed().details["a"] = 1

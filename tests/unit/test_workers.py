@@ -1,8 +1,9 @@
 """Workers: what travels between processes arrives as it was."""
 
-import pickle
 import threading
 import traceback
+import warnings
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -221,12 +222,21 @@ def test_large_memory_goes_beside_the_pickle(count):
     assert all((a == b).all() for a, b in zip(loads(pieces), arrays, strict=True))
 
 
-def test_surroundings_can_be_packed_whatever_the_filters_name():
-    """Each filter of warnings is packed by itself, to be left out if unreadable."""
-    filters = [("ignore", None, UserWarning, None, 0)]
-    surroundings = Surroundings("/", {b"A": b"1"}, ["/lib"], ["x.py"], filters)
+def test_a_warning_is_filtered_by_name_until_its_module_is_loaded():
+    """A filter for a library's warning works without loading the library first."""
+    packed = Surroundings.current().pack()
+    try:
+        late = ("error", None, type("Late", (Warning,), {"__module__": "lib"}), None, 0)
+        Surroundings.adopt(replace(Surroundings.current(), filters=[late]).pack())
 
-    plain, only = surroundings.pack()
-
-    assert pickle.loads(plain) == ("/", {b"A": b"1"}, ["/lib"], ["x.py"])
-    assert pickle.loads(only) == filters[0]
+        kind = type("Late", (Warning,), {"__module__": "lib"})
+        other = type("Late", (Warning,), {"__module__": "elsewhere"})
+        for each in (kind, type("Special", (kind,), {})):
+            with pytest.raises(each):
+                warnings.warn("late", each, stacklevel=1)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.warn("late", other, stacklevel=1)
+        assert len(caught) == 1
+        assert Surroundings.current().pack() == Surroundings.current().pack()
+    finally:
+        Surroundings.adopt(packed)

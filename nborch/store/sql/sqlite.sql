@@ -1,67 +1,100 @@
+-- name: count
+UPDATE last_sequence SET number = number + ?
+RETURNING number, (SELECT max(id) FROM run) AS newest_id;
+
 -- name: standings
-SELECT id, state_type, attempt, state, started, ended FROM run
-WHERE id IN (SELECT value FROM json_each(?));
+SELECT id, state_type, attempt, is_over, started, entered FROM run
+WHERE id IN (VALUES (?));
 
--- name: insert_run
-INSERT INTO run (id, kind, flow_or_task, name, created, process, parent_id, details,
-                 state_type, attempt, state, started, ended)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: insert_runs
+INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: update_run
-UPDATE run SET state_type = ?, attempt = ?, state = ?, started = ?, ended = ? WHERE id = ?;
+-- name: update_runs
+WITH now (id, attempt, type, name, told, entered, started, is_over) AS (
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+)
+UPDATE run SET attempt = now.attempt, state_type = now.type, state_name = now.name,
+    state_told = now.told, entered = now.entered, started = now.started,
+    is_over = now.is_over
+FROM now WHERE run.id = now.id;
 
--- name: details
-SELECT details FROM run WHERE id = ?;
+-- name: name_and_details
+SELECT name, details FROM run WHERE id = ?;
 
 -- name: note
-UPDATE run SET details = ? WHERE id = ?;
+UPDATE run SET name = ?, details = ? WHERE id = ?;
 
--- name: insert_event
-INSERT INTO event (run_id, kind, at, attempt, data) VALUES (?, ?, ?, ?, ?);
+-- name: insert_events
+INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: run_by_id
-SELECT * FROM run WHERE id = :reference;
+SELECT * FROM run WHERE id = :key;
 
--- name: runs_by_id_prefix
-SELECT * FROM run WHERE id >= :reference AND id < :reference || 'g' LIMIT 2;
+-- name: runs_between_ids
+SELECT * FROM run WHERE id BETWEEN :least AND :greatest LIMIT 2;
 
 -- name: newest_run_by_name
-SELECT * FROM run WHERE name = :reference ORDER BY created DESC LIMIT 1;
+SELECT * FROM run WHERE kind != 'task' AND name = :name ORDER BY id DESC LIMIT 1;
+
+-- name: newest_task_run_by_name
+SELECT * FROM run WHERE kind = 'task' AND name = :name ORDER BY sequence DESC LIMIT 1;
 
 -- name: recent_names
-SELECT name FROM run WHERE kind != 'task' ORDER BY created DESC LIMIT 200;
+SELECT name FROM run WHERE kind != 'task' ORDER BY id DESC LIMIT 200;
 
 -- name: runs
 SELECT * FROM run
-WHERE kind IN (SELECT value FROM json_each(:kinds)) AND (NOT :top OR parent_id IS NULL)
-ORDER BY created DESC, id DESC LIMIT :limit;
+WHERE kind IN (SELECT value FROM json_each(:kinds))
+    AND (:states IS NULL OR state_type IN (SELECT value FROM json_each(:states)))
+    AND (:of IS NULL OR flow_or_task = :of)
+    AND (NOT :top OR parent IS NULL)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: runs_but_tasks
+SELECT * FROM run
+WHERE kind != 'task' AND kind IN (SELECT value FROM json_each(:kinds))
+    AND (:states IS NULL OR state_type IN (SELECT value FROM json_each(:states)))
+    AND (:of IS NULL OR flow_or_task = :of)
+    AND (NOT :top OR parent IS NULL)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: runs_of_parent
+SELECT * FROM run
+WHERE parent = :parent AND kind IN (SELECT value FROM json_each(:kinds))
+    AND (:states IS NULL OR state_type IN (SELECT value FROM json_each(:states)))
+    AND (:of IS NULL OR flow_or_task = :of)
+    AND NOT :top
+ORDER BY id DESC LIMIT :limit;
 
 -- name: children
-SELECT * FROM run WHERE parent_id = :run_id ORDER BY created, id;
+SELECT * FROM run WHERE parent = :key ORDER BY created, id;
 
 -- name: unfinished
-SELECT * FROM run
-WHERE state_type NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED');
+SELECT * FROM run WHERE is_over = 0;
 
--- name: events
-SELECT * FROM event WHERE sequence > :after ORDER BY sequence;
+-- name: runs_after
+SELECT * FROM run WHERE sequence > :after;
+
+-- name: events_after
+SELECT * FROM event WHERE sequence > :after;
 
 -- name: events_of_run
-SELECT * FROM event WHERE run_id = :run_id AND sequence > :after ORDER BY sequence;
+SELECT * FROM event WHERE run = :key AND sequence > :after;
 
 -- name: within
 WITH RECURSIVE within (id) AS (
-    SELECT :run_id
+    SELECT :key
     UNION ALL
-    SELECT run.id FROM run JOIN within ON run.parent_id = within.id
+    SELECT run.id FROM run JOIN within ON run.parent = within.id
 )
 SELECT run.* FROM run JOIN within ON run.id = within.id ORDER BY run.created, run.id;
 
 -- name: logs
 WITH RECURSIVE within (id) AS (
-    SELECT :run_id
+    SELECT :key
     UNION ALL
-    SELECT run.id FROM run JOIN within ON run.parent_id = within.id
+    SELECT run.id FROM run JOIN within ON run.parent = within.id
 )
-SELECT event.* FROM event JOIN within ON event.run_id = within.id
-WHERE event.kind = 'log' ORDER BY event.sequence;
+-- CROSS: else all events are read, to have them in order without sorting.
+SELECT event.* FROM within CROSS JOIN event ON event.run = within.id
+WHERE event.kind IN ('log', 'state') ORDER BY event.sequence;

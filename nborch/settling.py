@@ -1,10 +1,12 @@
-"""How the awaitables of hooks are awaited, in async code and in plain code."""
+"""How what async hooks return is awaited, in async code and in plain code."""
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any
 
-__all__ = ["elsewhere", "finished", "here"]
+__all__ = ["Settle", "elsewhere", "finished", "here"]
+
+Settle = Callable[[Awaitable[object]], Awaitable[object]]
 
 
 async def here(value: Awaitable[object]) -> object:
@@ -13,10 +15,15 @@ async def here(value: Awaitable[object]) -> object:
 
 
 async def elsewhere(value: Awaitable[object]) -> object:
-    """Return what an awaitable comes to, in a loop of its own: this one is taken."""
+    """Return what an awaitable comes to, in a loop of its own."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(here(value))
+    # The loop of this thread is taken, as in a notebook.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(copy_context().run, asyncio.run, here(value)).result()
 
@@ -27,4 +34,4 @@ def finished(steps: Coroutine[Any, Any, Any]) -> Any:
         steps.send(None)
     except StopIteration as end:
         return end.value
-    raise AssertionError("A plain transaction waited for an event loop.")
+    raise AssertionError("A plain run waited for an event loop.")

@@ -1,0 +1,1 @@
+"""Places where Prefect has some names: `annotations` and `visualization`."""
