@@ -296,7 +296,7 @@ class Performer:
     async def occupy(self, hands: Hands, *, wait: bool) -> bool:
         """Take the slots that the run's tags ask for; return whether they are held."""
         limits, run = self.context.home.limits, self.context.run
-        names = limits.for_tags(run.tags)
+        names = self.limits()
         if not names:
             return True
         holder = {"type": "task_run", "id": run.id}
@@ -318,6 +318,10 @@ class Performer:
             limits.withdraw(turn)
             raise
         return True
+
+    def limits(self) -> tuple[str, ...]:
+        """Return the concurrency limits of which the run has to hold a slot."""
+        return self.context.home.limits.for_tags(self.context.run.tags)
 
     def _vacate(self) -> None:
         """Give the slots back."""

@@ -11,6 +11,7 @@ __all__ = [
     "SHADES",
     "Shade",
     "card",
+    "colour",
     "duration",
     "escaped",
     "of_flow",
@@ -86,6 +87,16 @@ _CELL = "text-align: left; vertical-align: top; padding: 0 16px 0 0; border: non
 LONGEST = 300
 
 Rows = Iterable[tuple[str, object]]
+
+
+def colour(state: str) -> str:
+    """Return the colour of a state type's sign, the page's own if it has one.
+
+    >>> colour("COMPLETED")
+    'var(--jp-success-color1, #2e7d32)'
+    """
+    line = SHADES[state].line
+    return f"var({_VARIABLES[state]}, {line})" if state in _VARIABLES else line
 
 
 def escaped(text: object) -> str:

@@ -38,6 +38,8 @@ class Ran:
 
     shown: list = field(default_factory=list)
     ok: bool = True
+    #: Kind and content of each message, for who needs more than text.
+    messages: list = field(default_factory=list, repr=False)
 
     def text(self, *kinds):
         """Join what streams and displays of these kinds show as text."""
@@ -106,6 +108,7 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
+            ran.messages.append((kind, content))
             self._note(ran, kind, content)
         reply = await self.client.get_shell_msg(timeout=seconds)
         while reply["parent_header"]["msg_id"] != sent:

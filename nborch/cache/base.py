@@ -79,8 +79,14 @@ class KeptResult(Protocol):
         """The names of its parts, as they were kept."""
         ...
 
-    def load(self, part: str) -> Any:
-        """Return one part as a new object, the caller's to change."""
+    def load(self, part: str, resolve: Callable[[Any], object] | None = None) -> Any:
+        """Return one part as a new object, the caller's to change.
+
+        Parameters
+        ----------
+        resolve
+            Returns what a reference stands for that the part was kept with.
+        """
         ...
 
 

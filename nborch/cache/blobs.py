@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from nborch.cache.claims import sweep_unowned, unowned_file
+from nborch.cache.pages import register
 
 __all__ = ["Blob", "BlobDamaged", "BlobStore", "Digest", "Seal", "boot_id"]
 
@@ -222,6 +223,9 @@ class BlobStore:
             self._discard(blob.digest, seal)
             raise BlobDamaged("its bytes have changed")
         self._remember(blob.digest, seal)
+        if blob.kind is Digest.XXH3:
+            same = partial(_is_sealed, path, seal)
+            register(memory, bytes.fromhex(blob.digest), same)
         return Blob(blob.kind, blob.digest, blob.size, seal), memory
 
     def _remember(self, digest: str, seal: Seal) -> None:
@@ -270,6 +274,14 @@ class BlobStore:
     def sweep(self) -> int:
         """Remove what writers that died have left; return the bytes freed."""
         return sweep_unowned(self._unfinished)
+
+
+def _is_sealed(path: Path, seal: Seal) -> bool:
+    """Tell whether the file that was mapped is still there, untouched."""
+    try:
+        return Seal.of(path.stat()) == seal
+    except OSError:
+        return False
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

@@ -29,7 +29,7 @@ class Entry:
         self,
         manifest: Manifest,
         meta: dict[str, JSON],
-        loader: Callable[[str], Any],
+        loader: Callable[[str, Callable[[Any], object] | None], Any],
     ) -> None:
         self._manifest = manifest
         self._loader = loader
@@ -71,18 +71,23 @@ class Entry:
         """The names of its parts, as they were kept."""
         return tuple(self._manifest.parts)
 
-    def load(self, part: str) -> Any:
+    def load(self, part: str, resolve: Callable[[Any], object] | None = None) -> Any:
         """Return one part as a new object, the caller's to change.
 
         Large arrays are mapped, not read: a gigabyte costs less than a millisecond
         until it is used. Writing into them never changes what is stored.
+
+        Parameters
+        ----------
+        resolve
+            Returns what a reference stands for that the part was kept with.
 
         Raises
         ------
         EntryUnusable
             If a file was damaged meanwhile, or a class in it no longer exists.
         """
-        return self._loader(part)
+        return self._loader(part, resolve)
 
     def __repr__(self) -> str:
         return f"Entry(key={self.key!r}, label={self.label!r}, parts={self.parts!r})"

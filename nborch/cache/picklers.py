@@ -14,11 +14,12 @@ from functools import cache
 from sys import modules
 from typing import Any
 
-from nborch.cache.reducers import OUT_OF_BAND, reduction_of
+from nborch.cache.functions import is_importable, reduce_cell, reduce_function
+from nborch.cache.reducers import OUT_OF_BAND, reduce_small, reduction_of
 from nborch.cache.whereabouts import phrase
 from nborch.exceptions import NborchError
 
-__all__ = ["Sink", "Unstorable", "pickler_type"]
+__all__ = ["Sink", "Unstorable", "pickler_type", "tied_pickler_type"]
 
 _FRAME = b"\x95"
 _LONG_FORMS = {b"\x8e": "bytes", b"\x96": "bytearray", b"\x8d": "str"}
@@ -151,6 +152,28 @@ def pickler_type() -> Any:  # noqa: C901 - one small class, which must be made l
             return reduce(array) if reduce else NotImplemented
 
     return _Pickler
+
+
+@cache
+def tied_pickler_type() -> Any:
+    """Return the pickler of values that refer to live objects and rebuild functions."""
+
+    class _TiedPickler(pickler_type()):  # type: ignore[misc]  # made late
+        def _code(self, obj: Any) -> Any:
+            if isinstance(obj, types.FunctionType) and not is_importable(obj):
+                return reduce_function(obj)
+            return super()._code(obj)
+
+        def _rule(self, kind: type) -> Callable[[Any], Any]:
+            if kind is types.CellType:
+                return reduce_cell
+            return super()._rule(kind)  # type: ignore[no-any-return]
+
+        def _view(self, array: Any) -> Any:
+            span = self._spans.get(id(array))
+            return span.reduce(array) if span is not None else reduce_small(array)
+
+    return _TiedPickler
 
 
 def _rule_for(kind: type) -> Callable[[Any], Any]:

@@ -22,7 +22,9 @@ __all__ = [
     "rebuild_masked",
     "rebuild_memoryview",
     "rebuild_polars",
+    "rebuild_small",
     "rebuild_subclass",
+    "reduce_small",
     "reduction_of",
 ]
 
@@ -113,6 +115,36 @@ def rebuild_array(data: Any, dtype: Any, shape: tuple[int, ...], order: str) -> 
 
     strided: Any = np.ndarray  # its stub wants a literal order
     return strided(shape, dtype, buffer=data, order=order)
+
+
+def reduce_small(array: Any) -> Any:
+    """Return a small array as one that has memory of its own again.
+
+    So that views of it have it for their base, and it can be resized.
+    """
+    if array.nbytes >= OUT_OF_BAND or not is_plain(array):
+        return _reduce_array(array)
+    along = array.flags.c_contiguous or array.flags.f_contiguous
+    flags = array.flags.writeable
+    kept = array if along else array.copy(order="K")
+    if not (kept.flags.c_contiguous or kept.flags.f_contiguous):
+        kept = array.copy(order="C")
+    order = "C" if kept.flags.c_contiguous else "F"
+    data = flat(kept).tobytes()
+    return rebuild_small, (data, array.dtype, array.shape, order, flags)
+
+
+def rebuild_small(
+    data: bytes,
+    dtype: Any,
+    shape: tuple[int, ...],
+    order: str,
+    writeable: bool,  # noqa: FBT001 - a pickle's arguments are positional
+) -> Any:
+    """Return an array with a copy of this memory."""
+    array = rebuild_array(data, dtype, shape, order).copy(order)
+    array.flags.writeable = writeable
+    return array
 
 
 def rebuild_broadcast(core: Any, shape: tuple[int, ...], writeable: bool) -> Any:  # noqa: FBT001 - a pickle's arguments are positional

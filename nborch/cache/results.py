@@ -94,6 +94,8 @@ class ResultCache:
         self._store_file = str(self.folder / "store-id")
         self._signer: Signer | None = None
         self._told: set[str] = set()
+        #: The size of the last result for which there was no room.
+        self._unwritten = 0
 
     # -- reading ---------------------------------------------------------------
 
@@ -179,7 +181,13 @@ class ResultCache:
     def _entry(self, manifest: Manifest, row: bytes, meta: dict[str, JSON]) -> Entry:
         return Entry(manifest, meta, partial(self._load, manifest, row))
 
-    def _load(self, manifest: Manifest, row: bytes, name: str) -> Any:
+    def _load(
+        self,
+        manifest: Manifest,
+        row: bytes,
+        name: str,
+        resolve: Callable[[Any], object] | None,
+    ) -> Any:
         try:
             part = manifest.parts[name]
         except KeyError:
@@ -196,7 +204,7 @@ class ResultCache:
                 f"The kept result of {manifest.label!r} was damaged: {problem}."
             ) from problem
         try:
-            return load(pickled, buffers)
+            return load(pickled, buffers, resolve)
         except Exception as problem:
             raise EntryUnusable(
                 f"The kept result of {manifest.label!r} cannot be loaded"
@@ -262,9 +270,11 @@ class ResultCache:
             reason = remedy(self.folder, problem)
             if tell is not None:
                 tell(reason)
+            self._unwritten = size
             self._tell_once("write", f"The result of {told!r} was not kept. {reason}")
             return None
-        self._told.discard("write")
+        if size >= self._unwritten:
+            self._told.discard("write")
         self._keeper.kept(size)
         return entry
 

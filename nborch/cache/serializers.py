@@ -5,19 +5,25 @@ mapped file. Bytes and names are other modules' business.
 """
 
 import gc
+import io
 import os
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nborch.cache.picklers import Sink, Unstorable, pickler_type
-from nborch.cache.views import shared_spans
+from nborch.cache.picklers import (
+    Sink,
+    Unstorable,
+    pickler_type,
+    tied_pickler_type,
+)
+from nborch.cache.views import Span, shared_spans
 from nborch.cache.whereabouts import path_to, phrase
 
-__all__ = ["Serialized", "Unstorable", "dump", "load"]
+__all__ = ["Serialized", "Tied", "Unstorable", "dump", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,27 @@ class Serialized:
     def size(self) -> int:
         """Bytes in all."""
         return len(self.body) + sum(buffer.nbytes for buffer in self.buffers)
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """A value, parts of which are not stored: they are there when it is loaded.
+
+    Parameters
+    ----------
+    refer
+        Returns what stands for an object in the pickle; None to store the object.
+        Functions of ``__main__`` are then stored to be rebuilt there.
+    spans
+        What is known of arrays that share memory, by ``id``.
+    check
+        Raises `Unstorable` if what was to be referred to was not met.
+    """
+
+    value: object
+    refer: Callable[[object], object] | None
+    spans: Mapping[int, Span]
+    check: Callable[[], None]
 
 
 def dump(value: object) -> Serialized:
@@ -51,12 +78,21 @@ def dump(value: object) -> Serialized:
     Unstorable
         If the value holds something that only lives in this process.
     """
+    if isinstance(value, Tied):
+        refer = value.refer or _nothing
+        tied = _Attempt(value.value, dict(value.spans), refer).result
+        value.check()
+        return tied
     first = _Attempt(value, {})
     spans = first.spans()
     return (_Attempt(value, spans) if spans else first).result
 
 
-def load(body: Any, buffers: Sequence[Any] = ()) -> Any:
+def load(
+    body: Any,
+    buffers: Sequence[Any] = (),
+    resolve: Callable[[Any], object] | None = None,
+) -> Any:
     """Return the value again, built around the buffers themselves.
 
     >>> load(dump([1, 2]).body)
@@ -64,17 +100,38 @@ def load(body: Any, buffers: Sequence[Any] = ()) -> Any:
 
     Arrays are writable where the buffers are. Nothing here can tell a harmless
     pickle from a harmful one: check the bytes first.
+
+    Parameters
+    ----------
+    resolve
+        Returns the object that a reference of a `Tied` value stands for.
     """
     with _collection_paused():
-        return pickle.loads(body, buffers=buffers)
+        if resolve is None:
+            return pickle.loads(body, buffers=buffers)
+        unpickler: Any = pickle.Unpickler(io.BytesIO(body), buffers=buffers)
+        unpickler.persistent_load = resolve
+        return unpickler.load()
+
+
+def _nothing(_obj: object) -> None:
+    """Refer to nothing."""
 
 
 class _Attempt:
     """One pass of the pickler over a value."""
 
-    def __init__(self, value: object, spans: dict[int, Any]) -> None:
+    def __init__(
+        self,
+        value: object,
+        spans: dict[int, Any],
+        refer: Callable[[object], object] | None = None,
+    ) -> None:
         sink = Sink()
-        self._pickler = pickler_type()(sink, spans)
+        kind = pickler_type() if refer is None else tied_pickler_type()
+        self._pickler = kind(sink, spans)
+        if refer is not None:
+            self._pickler.persistent_id = refer
         try:
             self._pickler.dump(value)
         except Unstorable as problem:

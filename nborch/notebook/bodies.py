@@ -1,11 +1,13 @@
 """The body of a cell task: analysed, compiled as IPython would, found by tracebacks."""
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
 from nborch.notebook.analysis import CellAnalysis, analyse
+from nborch.notebook.header import Header
 
 __all__ = ["CellBody", "Source"]
 
@@ -20,11 +22,14 @@ class Source:
         The first line, with ``%%task``.
     body
         The lines below it, as the user wrote them.
+    asks
+        What the first line asks for.
     """
 
     name: str
     header: str
     body: str
+    asks: Header = field(default_factory=Header)
 
 
 class CellBody:
@@ -44,6 +49,11 @@ class CellBody:
         self.code: str = shell.transform_cell(source.body)
         self.analysis: CellAnalysis = analyse("\n" + self.code)
 
+    @property
+    def file(self) -> str:
+        """The name under which tracebacks and inspect find the cell's text."""
+        return self._file_name()
+
     def compiled(self) -> list[CodeType]:
         """Return the body in pieces to execute; an expression at the end is shown."""
         tree = self._shell.transform_ast(self._parsed())
@@ -59,6 +69,18 @@ class CellBody:
                 kind = "single" if isinstance(node, ast.Interactive) else "exec"
                 codes.append(compiler(node, name, kind))
         return codes
+
+    def execute(self) -> None:
+        """Run the body in the user's namespace."""
+        for code in self.compiled():
+            exec(code, self._shell.user_ns)  # noqa: S102  # the user's own cell
+
+    async def execute_async(self) -> None:
+        """Run a body that awaits in the user's namespace."""
+        for code in self.compiled():
+            value = eval(code, self._shell.user_ns)  # noqa: S307  # the user's own cell
+            if isinstance(value, Awaitable):
+                await value
 
     def execute_prelude(self) -> None:
         """Run the imports and definitions of the cell, as they are found in it.
@@ -87,18 +109,29 @@ class CellBody:
 
 
 def _shown_nodes(body: list[ast.stmt], mode: str) -> set[ast.stmt]:
-    """Return the statements whose value is displayed in IPython's given mode."""
-    expressions = [node for node in body if isinstance(node, ast.Expr)]
-    if mode == "all":
-        return set(expressions)
+    """Return the statements that display values in IPython's given mode.
+
+    A loop among them displays each expression in it, as at Python's own prompt.
+    """
     if mode == "none" or not body:
         return set()
-    if mode == "last_expr_or_assign" and isinstance(body[-1], ast.Assign):
-        target = body[-1].targets[0]
-        if isinstance(target, ast.Name):
-            shown = ast.Expr(ast.Name(target.id, ast.Load()))
-            body.append(ast.fix_missing_locations(ast.copy_location(shown, body[-1])))
-    return {body[-1]} & {n for n in body if isinstance(n, ast.Expr)}
+    if mode == "all":
+        return set(body)
+    if mode == "last_expr_or_assign" and (name := _assigned_name(body[-1])):
+        shown = ast.Expr(ast.Name(name, ast.Load()))
+        body.append(ast.fix_missing_locations(ast.copy_location(shown, body[-1])))
+    last = body[-1]
+    return {last} if mode == "last" or isinstance(last, ast.Expr) else set()
+
+
+def _assigned_name(node: ast.stmt) -> str | None:
+    """Return the one name that an assignment binds."""
+    target: ast.expr | None = None
+    if isinstance(node, ast.AugAssign | ast.AnnAssign):
+        target = node.target
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    return target.id if isinstance(target, ast.Name) else None
 
 
 def _grouped(

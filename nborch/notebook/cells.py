@@ -2,43 +2,53 @@
 
 import os
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from nborch.cache.base import KeptResult, ResultStore
 from nborch.cache.code import ast_digest, is_local
-from nborch.cache.fingerprints import fingerprints
-from nborch.cache.keys import cache_key
+from nborch.cache.fingerprints import fingerprint, fingerprints
+from nborch.cache.keys import digest
+from nborch.cache.serializers import Unstorable
 from nborch.exceptions import Unfingerprintable
 from nborch.lifecycle import Hit
 from nborch.notebook.bodies import CellBody, Source
+from nborch.notebook.candidates import find, found_by
+from nborch.notebook.declared import Declarations
+from nborch.notebook.families import changed_class, class_digests
 from nborch.notebook.imports import (
     imported_modules,
     module_fingerprints,
     setting_changed,
     used_modules,
 )
+from nborch.notebook.ingredients import UNDEFINED, Ingredients
+from nborch.notebook.keeping import Restored, described, kept, phrase
 from nborch.notebook.namespace import (
     Changes,
     Uncachable,
     changes,
     inputs_of,
-    is_plain,
-    is_repeatable,
-    rebind,
+    is_shells,
 )
-from nborch.notebook.recording import Recording, record, replay
+from nborch.notebook.preferences import preferences
+from nborch.notebook.reached import reached
+from nborch.notebook.recipes import recipes
+from nborch.notebook.recording import Recording, record
+from nborch.notebook.replaying import replay
+from nborch.notebook.seeding import watch_seeds
 from nborch.notebook.surroundings import Surroundings, restore_generators
-from nborch.notebook.traces import FileTrace, trace_files, traces_of, unchanged
+from nborch.notebook.traces import FileTrace, trace_files, traces_of
 from nborch.view.badge import Badge
 
 __all__ = ["CellTask"]
 
-#: The parts of a kept cell: the values of names, what was shown, the last value if no
-#: name has it, and the state of the random number generators if it changed.
-NAMES, SHOWN, LAST, GENERATORS = "names", "shown", "last", "generators"
+#: The parts of a kept cell beside its names: what was shown, and the state of the
+#: random number generators if it changed.
+SHOWN, GENERATORS = "shown", "generators"
 
 
 class CellTask:
@@ -55,17 +65,28 @@ class CellTask:
     def __init__(self, shell: Any, cache: ResultStore, source: Source) -> None:
         self._shell = shell
         self._cache = cache
+        self.source = source
         self._name = source.name
         self._body = CellBody(shell, source)
         self._code = self._body.code
-        self.analysis = self._body.analysis
+        self.declared = Declarations(source.asks, cache.folder.parent)
+        self.analysis = self.declared.added_to(self._body.analysis)
         self.reason: str | None = None
         self.key: str | None = None
+        self.ingredients: Ingredients | None = None
+        #: The digest of each name that the run has bound or changed; "" if unknown.
+        self.made: dict[str, str] = {}
+        #: The traces of the files that it read or made.
+        self.files: Sequence[Mapping[str, Any]] = ()
+        self._slot: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._modules: Mapping[str, str] = {}
         self._before: dict[str, Any] = {}
         self._surroundings: Surroundings | None = None
-        self._restoring: tuple[KeptResult, dict[str, Any]] | None = None
+        self._seeded: set[str] = set()
+        self._preferences: Mapping[str, str] = {}
+        self._classes: Mapping[str, tuple[type, str]] = {}
+        self._restoring: Restored | None = None
         self._trace: FileTrace | None = None
         self._recording: Recording | None = None
         self._started = time.perf_counter()
@@ -73,32 +94,74 @@ class CellTask:
             self._find_key()
 
     @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Those of its inputs, as far as they were compared."""
+        return self._fingerprints
+
+    @property
+    def file(self) -> str:
+        """The name under which tracebacks find the cell's text."""
+        return self._body.file
+
+    @property
     def namespace(self) -> dict[str, Any]:
         """The user's names."""
         return self._shell.user_ns  # type: ignore[no-any-return]  # untyped shell
+
+    @property
+    def bound(self) -> frozenset[str]:
+        """The names whose object is another one since the body began to run."""
+        if self._surroundings is None:
+            return frozenset()
+        nothing = object()
+        before = self._before
+        return frozenset(
+            name
+            for name, value in self.namespace.items()
+            if before.get(name, nothing) is not value and not is_shells(name)
+        )
+
+    @property
+    def unbound(self) -> frozenset[str]:
+        """The names that are gone since."""
+        if self._restoring is not None:
+            return frozenset(self._restoring.entry.meta["deleted"])
+        gone = self._before.keys() - self.namespace.keys()
+        return frozenset(name for name in gone if not is_shells(name))
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since it began."""
+        return time.perf_counter() - self._started
+
+    @property
+    def cost(self) -> float:
+        """The seconds that running it takes: now, or when its result was made."""
+        kept = self._restoring
+        return kept.entry.seconds if kept is not None else self.seconds
 
     # What the lifecycle asks for.
 
     def lookup(self) -> Hit | None:
         """Return the earlier run of this very cell on these very inputs, if any."""
-        entry = self.key and self._cache.lookup(self.key)
-        if not entry:
+        entry = self._find_entry()
+        if entry is None or self.declared.is_too_old(entry.created_at):
             return None
-        meta: Mapping[str, Any] = entry.meta
-        if (
-            unchanged(meta["files"])
-            or not _same_modules(meta["modules"])
-            or not is_repeatable(self.namespace, meta["mutated"])
-            or not self._draws_the_same(meta["drawn_from"])
-        ):
+        if not Restored.is_possible(entry, self.namespace):
             return None
+        names = dict(self.namespace)
         try:
             self._body.execute_prelude()
-            # All of it now: what cannot be loaded is found while the cell can run.
-            loaded = {part: entry.load(part) for part in entry.parts}
+            codes = self._body.compiled
+            restoring = Restored.load(
+                entry, self.analysis, names, self.namespace, codes
+            )
         except Exception:  # noqa: BLE001  # the cell itself raises it where it belongs
             return None
-        self._restoring = entry, loaded
+        if restoring is None:
+            return None
+        self._restoring = restoring
+        self._learn(entry.meta)
         return Hit(None, {"cache_key": self.key, "saved_seconds": entry.seconds})
 
     def claim(self, timeout: float) -> AbstractContextManager[bool]:
@@ -118,79 +181,94 @@ class CellTask:
             made = self._changes()
             files = traces_of(self._trace)
             modules = module_fingerprints(self._local_imports())
-        except (Uncachable, Unfingerprintable) as reason:
+            last = self._recording.result if self._last_name(made) is None else None
+            stored = kept(made, last, self._body.compiled)
+        except (Uncachable, Unfingerprintable, Unstorable) as reason:
             self.reason = str(reason)
             return {}
         except Exception as fault:  # noqa: BLE001  # the cell has run; it must not fail
             self.reason = f"could not be kept ({type(fault).__name__}: {fault})"
             return {}
         meta: dict[str, Any] = {
-            "aliases": made.aliases,
-            "mutated": list(made.mutated),
-            "deleted": list(made.deleted),
+            **described(made),
             "last": self._last_name(made),
             "drawn_from": self._drawn_from(parts),
             "files": files,
             "modules": modules,
+            "made": self._made(made),
         }
-        parts[NAMES] = made.values
-        last = self._recording.result
-        if meta["last"] is None and is_plain(last):
-            parts[LAST] = last
+        self._learn(meta)
+        parts |= stored
         entry = self._cache.keep(
-            self.key,
+            self._slot or self.key,
             parts,
             meta=meta,
             seconds=seconds,
+            expires_at=self.declared.expires_at(),
             label=self._name,
             tell=self._not_kept,
         )
         return {"cache_key": self.key} if entry else {}
 
     def _not_kept(self, reason: str) -> None:
-        self.reason = reason
+        self.reason = phrase(reason)
+
+    def decline(self, reason: str) -> None:
+        """Keep nothing of this run, and say why."""
+        self.reason, self.key = reason, None
+
+    def _find_entry(self) -> KeptResult | None:
+        """Return the result for what the cell depends on; settle where to keep one."""
+        self._slot = self.key
+        if self.key is None:
+            return None
+        entry, self._slot = find(self._cache, self.key, seeded=self.is_seeded)
+        return entry
+
+    def learn(self) -> None:
+        """Take what is known of the cell, if another process has just run it."""
+        entry = self._find_entry()
+        if entry is not None:
+            self._learn(entry.meta)
+
+    def _learn(self, meta: Mapping[str, Any]) -> None:
+        """Take what became known of the cell by running it, now or earlier."""
+        self.made = dict(meta.get("made", {}))
+        self.files = meta["files"]
+        if self.ingredients is not None:
+            self.ingredients = self.ingredients.with_found(found_by(meta))
 
     # What the session asks for.
 
     def execute(self) -> Any:
         """Run the body in the user's namespace, recording what it shows and reads."""
         with self._watching():
-            for code in self._body.compiled():
-                exec(code, self.namespace)  # noqa: S102  # the user's own cell
+            self._body.execute()
 
     async def execute_async(self) -> Any:
         """Run a body that awaits."""
         with self._watching():
-            for code in self._body.compiled():
-                value = eval(code, self.namespace)  # noqa: S307  # the user's own cell
-                if isinstance(value, Awaitable):
-                    await value
+            await self._body.execute_async()
 
     def restore(self) -> None:
         """Do and show again what the cell did and showed."""
         if self._restoring is None:
             return
-        entry, loaded = self._restoring
-        meta: Mapping[str, Any] = entry.meta
-        made = Changes(
-            aliases=meta["aliases"],
-            mutated=tuple(meta["mutated"]),
-            deleted=tuple(meta["deleted"]),
-        )
-        rebind(self.namespace, loaded[NAMES], made)
-        last = meta["last"]
-        result = self.namespace.get(last) if last else loaded.get(LAST)
-        restore_generators(loaded.get(GENERATORS, {}))
-        replay(self._shell, loaded[SHOWN], result)
+        restoring = self._restoring
+        restoring.bind(self.namespace)
+        name = restoring.entry.meta["last"]
+        result = restoring.last[0] if restoring.last else self.namespace.get(name)
+        restore_generators(restoring.parts.get(GENERATORS, {}))
+        replay(self._shell, restoring.parts[SHOWN], result)
 
     def badge(self, *, hit: bool) -> Badge | None:
         """Return the line that says what came of it; none for an empty cell."""
         if self.analysis.is_empty:
             return None
-        seconds = time.perf_counter() - self._started
+        seconds = self.seconds
         name = self._name
         if hit and self._restoring:
-            saved = self._restoring[0].seconds
+            saved = self._restoring.entry.seconds
             return Badge(name, "cached", seconds, saved_seconds=saved)
         if self.reason:
             return Badge(name, "uncached", seconds, reason=self.reason)
@@ -209,15 +287,19 @@ class CellTask:
             found = fingerprints(others)
             self._modules = fingerprints(used_modules(self._code, values)).each
             libraries = module_fingerprints(self._library_imports())
+            given = self.declared.inputs()
         except Unfingerprintable as error:
             self.reason = f"reads {error}"
+            return
+        except Uncachable as reason:
+            self.reason = str(reason)
             return
         except Exception as fault:  # noqa: BLE001  # the cell must run all the same
             self.reason = f"cannot be compared ({type(fault).__name__}: {fault})"
             return
         self._fingerprints = dict(found.each)
         undefined = {
-            name: "undefined"
+            name: UNDEFINED
             for name in self.analysis.reads - values.keys()
             if name not in self.namespace and name not in _BUILTINS
         }
@@ -225,12 +307,16 @@ class CellTask:
         inputs |= {
             f"module {n}": f for n, f in (libraries | dict(self._modules)).items()
         }
-        inputs |= self._variables()
-        self.key = cache_key(
-            body=ast_digest(self._code),
-            inputs=inputs,
-            options={"sharing": found.sharing},
+        self._preferences = preferences()
+        inputs |= self._variables() | given | self._preferences
+        self.ingredients = Ingredients(
+            ast_digest(self._code),
+            inputs,
+            {"sharing": found.sharing, **self.declared.options},
+            reached={n: parts for n, v in others.items() if (parts := reached(v))},
+            text=self._code,
         )
+        self.key = self.ingredients.key
 
     def _obstacles(self) -> Iterator[str]:
         """Yield why nothing can be known of the cell before it runs."""
@@ -254,7 +340,11 @@ class CellTask:
         if "env" not in self._code:
             return {}
         named = (n for n in self.analysis.literals if n.replace("_", "").isalnum())
-        return {f"variable {n}": repr(os.environ.get(n)) for n in named}
+        # Digests: a variable's value may be a secret.
+        return {
+            f"variable {n}": digest(os.environ[n]) if n in os.environ else UNDEFINED
+            for n in named
+        }
 
     def _library_imports(self) -> list[str]:
         return [m for m in imported_modules(self._code) if not is_local(m)]
@@ -264,21 +354,40 @@ class CellTask:
 
     def _watching(self) -> ExitStack:
         """Start to record; what is found is kept in this object."""
-        self._before = dict(self.namespace)
-        self._surroundings = Surroundings.now()
+        if self._slot is None:
+            self._find_entry()
+        if self._surroundings is None:
+            # Of several attempts, the first one began with what there was.
+            self._before = dict(self.namespace)
+            self._surroundings = Surroundings.now()
+            self._classes = class_digests(self.namespace)
         stack = ExitStack()
+        earlier = self._trace
         self._trace = stack.enter_context(trace_files(self._cache.folder.parent))
+        if earlier is not None:
+            self._trace.follow(earlier)
         self._recording = stack.enter_context(record(self._shell))
+        if self.is_seeded:
+            self._seeded = stack.enter_context(watch_seeds(self._code))
         return stack
 
     def _changes(self) -> Changes:
-        if self._recording is not None and self._recording.live:
-            raise Uncachable("shows a widget, which lives in the kernel")
+        written = self._trace.written if self._trace else ()
+        self.declared.check(self._before, self.namespace, written)
+        if self._recording is not None and self._recording.obstacle:
+            raise Uncachable(self._recording.obstacle)
+        if (name := changed_class(self._classes, self.namespace)) is not None:
+            raise Uncachable(f"changes what {name!r} refers to")
         modules = used_modules(self._code, inputs_of(self.analysis, self._before))
         for name, after in fingerprints(modules).each.items():
             if self._modules.get(name) != after:
                 raise Uncachable(f"changes what {name!r} refers to")
-        return changes(self.analysis, self._before, self.namespace, self._fingerprints)
+        made = changes(self.analysis, self._before, self.namespace, self._fingerprints)
+        same = {n for n, v in self.namespace.items() if self._before.get(n) is v}
+        same -= {*made.contents, *made.mutated}
+        known = same | self.analysis.prelude_names
+        again = recipes(self._code, made.values, self.namespace, known)
+        return replace(made, recipes=again)
 
     def _generators(self) -> dict[str, Any]:
         """Return the part with the generators' states, if the cell changed any.
@@ -292,38 +401,43 @@ class CellTask:
         if before is None:
             return {}
         before.check_against(after, imports="env" not in self._code)
-        states = before.generators_after(after, seeds="seed" in self._code)
+        if preferences() != self._preferences:
+            raise Uncachable("changes settings of a library")
+        states = before.generators_after(
+            after, seeds="seed" in self._code, seeded=self._seeded
+        )
         return {GENERATORS: states} if states else {}
 
     def _drawn_from(self, parts: Mapping[str, Any]) -> dict[str, str]:
-        """Return what tells the state of each generator that was used, before."""
+        """Return what tells the state of each generator that was used, before.
+
+        Where one that the cell seeds itself stood does not matter.
+        """
         before = self._surroundings
-        used = parts.get(GENERATORS, {})
+        used = parts.get(GENERATORS, {}).keys() - self._seeded
         return before.generators(used) if before is not None else {}
 
-    def _draws_the_same(self, known: Mapping[str, str]) -> bool:
-        """Tell whether the generators that the cell used are as they were then.
+    @property
+    def is_seeded(self) -> bool:
+        """Tell whether a cell of this kernel may have seeded a random generator."""
+        return any("seed" in cell for cell in self._shell.user_ns["In"])
 
-        That counts only where somebody seeds them: in any other notebook they start
-        from chance, and a cell that draws is kept like any other.
-        """
-        if not known or not any("seed" in cell for cell in self._shell.user_ns["In"]):
-            return True
-        return Surroundings.now().generators(known) == dict(known)
+    def _made(self, made: Changes) -> dict[str, str]:
+        """Return the digest of each name that the cell bound or changed."""
+        digests = {name: self._fingerprints[s] for name, s in made.aliases.items()}
+        for name, value in made.outputs.items():
+            try:
+                digests[name] = fingerprint(value)
+            except Exception:  # noqa: BLE001  # it can be stored, not compared
+                digests[name] = ""
+        return dict.fromkeys(self.analysis.prelude_names, "") | digests
 
     def _last_name(self, made: Changes) -> str | None:
         """Return a name of the value that was shown last, so that ``_`` gets it."""
         shown = self._recording.result if self._recording else None
-        names = (*made.values, *made.aliases)
+        names = (*made.outputs, *made.aliases)
         bound = (n for n in names if n in self.namespace)
         return next((n for n in bound if self.namespace[n] is shown), None)
 
 
 _BUILTINS = frozenset(dir(__import__("builtins")))
-
-
-def _same_modules(known: Mapping[str, str]) -> bool:
-    try:
-        return module_fingerprints(known) == dict(known)
-    except (Unfingerprintable, ImportError):
-        return False

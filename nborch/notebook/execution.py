@@ -17,7 +17,7 @@ from nborch.lifecycle import lifecycle
 from nborch.notebook.client import run_cells
 from nborch.notebook.documents import Document
 from nborch.notebook.header import parse_header
-from nborch.notebook.magics import is_task
+from nborch.notebook.magics import is_flow, is_task
 from nborch.notebook.reports import CellOutcome, CellReport
 from nborch.parameters import shown
 from nborch.performing import Performer
@@ -178,6 +178,7 @@ class NotebookRun:
             "flow_run_id": run.parent_id,
             "task": run.of,
             "name": run.name,
+            "notebook": Path(self.notebook).stem,
         }
 
     def cell_message(self, index: int, payload: dict[str, Any]) -> None:
@@ -190,6 +191,8 @@ class NotebookRun:
                 cell.told = state
             elif not (state.is_pending() or state.name == "Running"):
                 cell.enter(state)
+        elif event.kind is EventKind.NOTED:
+            cell.context.record(event)
 
     def cell_output(self, index: int) -> None:
         """Save what the cell has shown so far, if it is time to."""
@@ -257,16 +260,20 @@ class NotebookRun:
         first = node.source.partition("\n")[0]
         name = f"cell {index + 1}"
         tasks = is_task(first)
-        if tasks:
+        details: dict[str, Any] = {"cell": index}
+        if tasks or is_flow(first):
             # A wrong line is told by the cell itself when it runs.
             with suppress(InvalidDeclaration):
-                name = parse_header(first).name
+                header = parse_header(first)
+                name = header.name
+                if header.tags and tasks:
+                    details["tags"] = sorted(header.tags)
         elif "parameters" in node.metadata.get("tags", []):
             name = "parameters"
         elif "injected-parameters" in node.metadata.get("tags", []):
             name = "injected-parameters"
         spec = Spec(kind=RunKind.TASK, name=name, quiet=True)
-        details = {"label": name, "cell": index}
+        details["label"] = name
         performer = Performer(self._new_run(spec, self.context, details))
         performer.start()
         performer.enter(Pending(), 0)
@@ -358,6 +365,9 @@ def _state_of(report: CellReport, told: State | None, node: Any) -> State:
     if report.outcome in _STATES:
         message = report.error.headline if report.error else None
         details = {"line": report.error.line} if report.error else {}
+        if report.outcome is CellOutcome.FAILED and told and told.name == "TimedOut":
+            # Its own --timeout ended it, of which the kernel only shows an error.
+            return TimedOut(message=told.message, details=details)
         return _STATES[report.outcome](message=message, details=details)
     if "skip-execution" in node.metadata.get("tags", []):
         return Completed(name="Skipped", message="The cell is tagged skip-execution.")
@@ -367,7 +377,8 @@ def _state_of(report: CellReport, told: State | None, node: Any) -> State:
 def _missing_extensions(nb: Any) -> list[str]:
     """Return nborch if the notebook has cell tasks and does not load it itself."""
     sources = [node.source for node in nb.cells if node.cell_type == "code"]
-    tasks = any(is_task(source.partition("\n")[0]) for source in sources)
+    firsts = [source.partition("\n")[0] for source in sources]
+    tasks = any(is_task(first) or is_flow(first) for first in firsts)
     loads = any("ext nborch" in source for source in sources)
     return ["nborch"] if tasks and not loads else []
 

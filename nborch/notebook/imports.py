@@ -17,6 +17,9 @@ __all__ = [
     "used_modules",
 ]
 
+#: Stands for the code of a module that is not there.
+MISSING = "no such module"
+
 
 def imported_modules(source: str) -> list[str]:
     r"""Return the modules that a cell's code imports, anywhere in it.
@@ -122,4 +125,8 @@ def module_fingerprints(names: Iterable[str]) -> dict[str, str]:
 def _fingerprint(name: str) -> str:
     if not is_local(name):
         return library_version(name)
-    return fingerprint(sys.modules.get(name) or importlib.import_module(name))
+    try:
+        module = sys.modules.get(name) or importlib.import_module(name)
+    except ModuleNotFoundError:
+        return MISSING  # asked for in vain, as an optional package is
+    return fingerprint(module)

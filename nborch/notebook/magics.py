@@ -1,33 +1,47 @@
-"""The IPython extension: ``%load_ext nborch`` and then ``%%task``."""
+"""The IPython extension: ``%load_ext nborch``, then ``%%task`` and ``%%flow``."""
 
+import os
+import sys
 from typing import Any
 
 from nborch.notebook.analysis import analyse
+from nborch.notebook.completion import HeaderCompletion
+from nborch.notebook.manual import manual
+from nborch.notebook.options import FLOW, TASK
+from nborch.notebook.reruns import magic as reruns
 from nborch.notebook.session import CellSession
 
 __all__ = ["load_ipython_extension", "unload_ipython_extension"]
 
-MAGIC = "%%task"
 #: The shell's attribute that holds the session while the extension is loaded.
 SLOT = "nborch"
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Make ``%%task`` known; loading twice is the same as once."""
+    """Make the magics known; loading twice is the same as once."""
     if not hasattr(shell, SLOT):
-        setattr(shell, SLOT, CellSession(shell))
+        session = CellSession(shell)
+        setattr(shell, SLOT, session)
         shell.input_transformer_manager.line_transforms.insert(0, as_a_call)
         shell.register_magic_function(task, "cell", "task")
+        shell.register_magic_function(flow, "cell", "flow")
+        matchers = shell.Completer.custom_matchers
+        matchers.append(HeaderCompletion(shell, session.seen))
+        reruns.install(shell, session.notes.history)
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Forget ``%%task``, and end the session's run."""
+    """Forget the magics, and end the session's run."""
     session = getattr(shell, SLOT, None)
     if session is not None:
         session.close()
+        reruns.uninstall(shell)
         delattr(shell, SLOT)
         shell.input_transformer_manager.line_transforms.remove(as_a_call)
-        shell.magics_manager.magics["cell"].pop("task", None)
+        for name in ("task", "flow"):
+            shell.magics_manager.magics["cell"].pop(name, None)
+        matchers = shell.Completer.custom_matchers
+        matchers[:] = [m for m in matchers if not isinstance(m, HeaderCompletion)]
 
 
 def as_a_call(lines: list[str]) -> list[str]:
@@ -39,19 +53,28 @@ def as_a_call(lines: list[str]) -> list[str]:
     A cell magic's body cannot await: the event loop is running already when the magic
     is called. A transformed cell can, because IPython itself awaits it.
     """
-    if not lines or not is_task(lines[0]):
+    method = _METHODS.get(_first_word(lines[0])) if lines else None
+    if method is None:
         return lines
     header, body = lines[0].rstrip("\n"), "".join(lines[1:])
-    call = f"({header!r}, {body!r})\n"
+    plain = [f"# {header}\n", *lines[1:]]
+    if _is_measured():
+        # Whoever measures a cell means its body, each time.
+        return plain
     try:
         awaits = _awaits(body)
     except (SyntaxError, RecursionError):
         # IPython itself tells best of what is no Python, on the right line. Code that
         # is nested too deeply to be analysed runs like any other cell.
-        return [f"# {header}\n", *lines[1:]]
+        return plain
+    call = f"({header!r}, {body!r})\n"
     if awaits:
-        return [f"await get_ipython().{SLOT}.run_async{call}"]
-    return [f"get_ipython().{SLOT}.run{call}"]
+        return [f"await get_ipython().{SLOT}.{method}_async{call}"]
+    return [f"get_ipython().{SLOT}.{method}{call}"]
+
+
+#: What the session runs a cell with, by its magic.
+_METHODS = {TASK: "run", FLOW: "run_flow"}
 
 
 def is_task(line: str) -> bool:
@@ -60,31 +83,60 @@ def is_task(line: str) -> bool:
     >>> is_task("%%task clean"), is_task("%%tasks"), is_task("%%task?")
     (True, False, False)
     """
-    return line.split(maxsplit=1)[:1] == [MAGIC]
+    return _first_word(line) == TASK
+
+
+def is_flow(line: str) -> bool:
+    """Tell whether a cell with this first line is a cell flow.
+
+    >>> is_flow("%%flow nightly"), is_flow("%%task")
+    (True, False)
+    """
+    return _first_word(line) == FLOW
+
+
+def _first_word(line: str) -> str:
+    return next(iter(line.split(maxsplit=1)), "")
+
+
+def _is_measured() -> bool:
+    """Tell whether IPython transforms the cell for ``%%timeit`` or ``%%prun``."""
+    frame = sys._getframe()  # noqa: SLF001  # nothing else tells who asks
+    while frame.f_back is not None:
+        frame = frame.f_back
+        code = frame.f_code
+        if code.co_name in {"timeit", "prun"} and code.co_filename.endswith(_MAGICS):
+            return True
+        if code.co_name == "run_cell_async":
+            # The cell itself: what called it measures something else.
+            return False
+    return False
+
+
+_MAGICS = os.path.join("IPython", "core", "magics", "execution.py")  # noqa: PTH118
 
 
 def _awaits(body: str) -> bool:
     from IPython import get_ipython
 
     shell = get_ipython()
-    return analyse(shell.transform_cell(body) if shell else body).is_async
+    # NB. The very text that the cell itself will ask about: it is analysed once.
+    return analyse("\n" + (shell.transform_cell(body) if shell else body)).is_async
 
 
 def task(line: str, cell: str) -> None:
-    """%%task [NAME] [--refresh] [--no-cache]: run a cell once, then restore it.
-
-    The names the cell reads are its inputs, the names it binds are its outputs. When
-    neither its code nor an input has changed, the outputs and all that it showed are
-    restored instead of computed, in this kernel and in any other.
-
-    Examples::
-
-        %%task clean
-        flights = raw.dropna()
-
-    --refresh     run the cell and replace what was kept
-    --no-cache    run the cell and keep nothing
-    """
+    """Run a cell once, then restore it."""
     from IPython import get_ipython
 
-    get_ipython().nborch.run(f"{MAGIC} {line}", cell)
+    get_ipython().nborch.run(f"{TASK} {line}", cell)
+
+
+def flow(line: str, cell: str) -> None:
+    """Run a cell as one flow run."""
+    from IPython import get_ipython
+
+    get_ipython().nborch.run_flow(f"{FLOW} {line}", cell)
+
+
+# What ``%%task?`` shows.
+task.__doc__, flow.__doc__ = manual(TASK), manual(FLOW)

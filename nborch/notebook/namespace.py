@@ -1,7 +1,6 @@
 """What a cell did to the namespace, found by comparing before and after."""
 
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -9,6 +8,8 @@ from typing import Any
 from nborch.cache.fingerprints import fingerprint
 from nborch.exceptions import Unfingerprintable
 from nborch.notebook.analysis import CellAnalysis
+from nborch.notebook.parts import TooManyParts, named, parts_of, shares_memory
+from nborch.notebook.patches import Content, apply, content_of
 
 __all__ = [
     "Changes",
@@ -53,16 +54,31 @@ class Changes:
         What is to be stored, by name.
     aliases
         Names that were bound to the very object of an input: ``{"y": "x"}``.
+    contents
+        What inputs hold after they were changed in place, by name.
     mutated
-        Those among the values that are inputs changed in place.
+        Those among the values that are inputs changed in place which cannot be given
+        a content: they are bound anew.
     deleted
         Names that are gone.
+    recipes
+        Expressions that make those of the values again which cannot be stored.
+    inputs
+        The inputs as they were bound, whether changed or not.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
     mutated: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The values that were made or changed, by name."""
+        return {n: self.inputs[n] for n in self.contents} | self.values
 
 
 def is_shells(name: str) -> bool:
@@ -105,44 +121,47 @@ def changes(
         The effect cannot be repeated without running the cell.
     """
     inputs = {name: before[name] for name in fingerprints if name in before}
-    mutated = _mutated(inputs, fingerprints)
-    by_identity = {id(value): name for name, value in inputs.items()}
-    values: dict[str, Any] = {name: inputs[name] for name in mutated}
+    bound = _bound(analysis, before, after)
+    contents: dict[str, Content] = {}
+    values: dict[str, Any] = {}
+    changed: set[int] = set()
+    for name in _mutated(inputs, fingerprints):
+        value = inputs[name]
+        content = content_of(value) if id(value) not in changed else None
+        if content is not None:
+            contents[name] = content
+            changed.add(id(value))
+        elif id(value) not in changed:
+            if after.get(name, value) is not value or name not in after:
+                raise Uncachable(f"changes {name!r} in place and binds it anew")
+            values[name] = value
+    mutated = tuple(values)
+    by_identity = {
+        id(value): name
+        for name, value in inputs.items()
+        if name not in mutated and not _is_atom(value)
+    }
     aliases = {}
-    for name in _bound(analysis, before, after):
-        value = after[name]
+    for name in bound:
         if name in analysis.prelude_names:
             continue
-        if isinstance(value, _CODE):
+        value = after[name]
+        source = by_identity.get(id(value))
+        if source is not None:
+            aliases[name] = source
+        elif isinstance(value, _CODE) and not _is_rebuilt(value):
             kind = type(value).__name__
             raise Uncachable(f"makes the {kind} {name!r}, which has to be executed")
-        source = by_identity.get(id(value))
-        if source is not None and source not in mutated and not _is_atom(value):
-            aliases[name] = source
         else:
             values[name] = value
-    kept = {name: value for name, value in inputs.items() if name not in mutated}
-    _check_sharing(values, kept)
     gone = {n for n in {*before, *analysis.deletes} if n not in after}
     deleted = tuple(sorted(n for n in gone if not is_shells(n)))
-    return Changes(values, aliases, tuple(mutated), deleted)
+    return Changes(values, aliases, contents, mutated, deleted, inputs=inputs)
 
 
-def _check_sharing(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
-    """Raise `Uncachable` if an output holds a part of an input that can change.
-
-    A stored copy would no longer be changed along with it. Inputs that are stored
-    themselves, because the cell changed them, keep what they share.
-    """
-    held = {
-        part: name for name, value in inputs.items() for part in _mutable_parts(value)
-    }
-    for name in sorted(values):
-        for part in _mutable_parts(values[name]):
-            if part in held:
-                raise Uncachable(
-                    f"makes {name!r}, which holds a part of {held[part]!r}"
-                )
+def _is_rebuilt(value: Any) -> bool:
+    """Tell whether code can be stored: by its name, or as a function of the cell's."""
+    return isinstance(value, FunctionType | ModuleType) or named(value)
 
 
 def _bound(
@@ -197,61 +216,51 @@ def is_plain(value: Any) -> bool:
     return (_is_atom(value) and value is not None) or library in _DATA_LIBRARIES
 
 
-def is_repeatable(namespace: Mapping[str, Any], mutated: Collection[str]) -> bool:
-    """Tell whether `rebind` can repeat what a cell once did to inputs in place.
+def is_repeatable(
+    namespace: Mapping[str, Any],
+    mutated: Collection[str],
+    contents: Collection[str] = (),
+) -> bool:
+    """Tell whether a hit can repeat what a cell once did to inputs in place.
 
-    Another name of the object is given the new value, too. But what holds the object
-    inside, or holds a part of it, would keep the old one: the cell has to be run.
+    An object that is given a new content stays what it is for all who hold it. But who
+    holds a part of it would keep the old part; and one that is bound anew under its
+    names would stay the old one for who holds it inside. Then the cell has to be run.
 
-    >>> rows = [1]
-    >>> is_repeatable({"rows": rows, "same": rows}, ["rows"])
+    >>> rows = [[1], 2]
+    >>> is_repeatable({"rows": rows, "table": {"k": rows}}, [], ["rows"])
     True
-    >>> is_repeatable({"rows": rows, "table": {"k": rows}}, ["rows"])
+    >>> is_repeatable({"rows": rows, "table": {"k": rows[0]}}, [], ["rows"])
     False
 
     Parameters
     ----------
     mutated
-        The names of the inputs that were changed.
+        The names of the inputs that are bound anew.
+    contents
+        The names of those that are given a new content.
     """
-    objects = [namespace[name] for name in mutated if name in namespace]
-    if not objects:
+    anew = [namespace[name] for name in mutated if name in namespace]
+    given = [namespace[name] for name in contents if name in namespace]
+    if not anew and not given:
         return True
-    rebound = {id(value) for value in objects}
-    parts = {part for value in objects for part in _mutable_parts(value)}
-    return not any(
-        part in parts
+    replaced = {id(value): value for value in (*anew, *given)}
+    others = [
+        value
         for name, value in namespace.items()
-        if id(value) not in rebound and not is_shells(name)
-        for part in _mutable_parts(value)
-    )
-
-
-def _mutable_parts(value: Any) -> Iterator[int]:
-    """Yield the ids of the objects that a value consists of and that can change."""
-    # NB. What is yielded by id is held by `value` meanwhile, so no id is used twice.
-    seen: set[int] = set()
-    left = [value]
-    while left:
-        part = left.pop()
-        if id(part) in seen or _is_atom(part) or isinstance(part, _CODE):
-            continue
-        if type(part).__module__.startswith(_SHELLS_MODULES):
-            continue  # the shell itself holds every name there is
-        seen.add(id(part))
-        if isinstance(part, tuple | frozenset):
-            left.extend(part)
-            continue
-        while type(part).__name__ == "ndarray" and type(part.base) is type(part):
-            part = part.base  # the array that owns the memory
-        yield id(part)
-        if isinstance(part, dict):
-            left.extend(part.values())
-        elif isinstance(part, list | set | deque):
-            left.extend(part)
-        else:
-            # Of a frame or an array the whole counts: its parts are its own.
-            left.extend(getattr(part, "__dict__", {}).values())
+        if id(value) not in replaced and not is_shells(name)
+    ]
+    try:
+        parts = parts_of(replaced.values())
+        outside = parts_of(others, stop=replaced, into_code=True)
+    except TooManyParts:
+        return False
+    kept = {id(value) for value in given}
+    if (parts.met.keys() - kept) & outside.met.keys():
+        return False
+    memory = [array for array in parts.arrays if id(array) not in kept]
+    memory += [array for *_, array in parts.columns]
+    return not shares_memory(memory, outside)
 
 
 def rebind(
@@ -268,13 +277,15 @@ def rebind(
     made
         What else there is to do; its values are not used.
     """
-    # Every name of an object that was changed in place sees the change.
+    targets = {name: namespace[source] for name, source in made.aliases.items()}
+    for name, content in made.contents.items():
+        apply(made.inputs[name], content)
+    # Every name of an object that was bound anew gets the new one.
     changed = {id(namespace[n]): loaded[n] for n in made.mutated if n in namespace}
     if changed:
         for name, value in list(namespace.items()):
             if id(value) in changed and not is_shells(name):
                 namespace[name] = changed[id(value)]
-    targets = {name: namespace[source] for name, source in made.aliases.items()}
     namespace.update(loaded)
     namespace.update(targets)
     for name in made.deleted:

@@ -8,7 +8,7 @@ makes a cell one that has to be executed.
 import os
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from nborch.cache.fingerprints import fingerprint
 from nborch.notebook.namespace import Uncachable
 
-__all__ = ["Surroundings", "restore_generators"]
+__all__ = ["Surroundings", "restore_generators", "same_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,28 @@ class Surroundings:
             numpy=_numpy_state(),
         )
 
-    def generators_after(self, later: "Surroundings", *, seeds: bool) -> dict[str, Any]:
+    def generators_after(
+        self,
+        later: "Surroundings",
+        *,
+        seeds: bool,
+        seeded: Collection[str] = (),
+    ) -> dict[str, Any]:
         """Return the state of each generator that was used or seeded meanwhile.
 
         Parameters
         ----------
+        seeded
+            Those that were seeded for certain, if only to where they stood.
         seeds
             Whether the cell may have seeded a generator that it also loaded. One that
             is merely loaded starts from chance, and has to do so after a hit.
         """
         changed = {}
-        if later.python != self.python:
+        if later.python != self.python or "python" in seeded:
             changed["python"] = later.python
         known = self.numpy is not None or seeds
-        if known and not _same_state(later.numpy, self.numpy):
+        if (known and not same_state(later.numpy, self.numpy)) or "numpy" in seeded:
             changed["numpy"] = later.numpy
         return changed
 
@@ -97,7 +105,8 @@ def _numpy_state() -> Any:
     return get() if get is not None else None
 
 
-def _same_state(one: Any, other: Any) -> bool:
+def same_state(one: Any, other: Any) -> bool:
+    """Tell whether two states of numpy's generator are the same."""
     if one is None or other is None:
         return one is other
     return bool(

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from nborch.notebook import readers
+from nborch.notebook import looking, readers
 from nborch.notebook.namespace import Uncachable
 
-__all__ = ["FileTrace", "trace_files", "traces_of", "unchanged"]
+__all__ = ["FileTrace", "digests_now", "trace_files", "traces_of", "unchanged"]
 
 #: A file changed less than this many nanoseconds before it was looked at may change
 #: again without its time changing.
@@ -39,7 +39,11 @@ class FileTrace:
         self._own = str(own) + os.sep
         self.read: set[str] = set()
         self.written: set[str] = set()
+        #: What was seen of files that were looked for.
+        self.looked: dict[str, str] = {}
         self.program: str | None = None
+        #: What attempts before this one have written.
+        self.left: frozenset[str] = frozenset()
         self.started = time.time_ns()
 
     def note(self, event: str, args: tuple[Any, ...]) -> None:
@@ -49,11 +53,7 @@ class FileTrace:
             path = os.fsdecode(path)
         if isinstance(path, os.PathLike):
             path = os.fspath(path)
-        if not isinstance(path, str) or path == ":memory:":
-            return
-        if os.path.abspath(path).startswith(self._own):  # noqa: PTH100
-            return
-        if _is_environment(path):
+        if not isinstance(path, str) or not self._counts(path):
             return
         path = _portable(path)
         reads, writes = _access(event, args)
@@ -64,6 +64,28 @@ class FileTrace:
             self.written.add(path)
         if event == "os.rename" and isinstance(args[1], str | os.PathLike):
             self.written.add(_portable(os.fspath(args[1])))
+
+    def look(self, path: str, told: str) -> None:
+        """Take what the user's code saw of a file, or that it is absent."""
+        if self._counts(path):
+            path = _portable(path)
+            # What the cell itself has made is no input of it.
+            if path not in self.written:
+                self.looked.setdefault(path, told)
+
+    def _counts(self, path: str) -> bool:
+        """Tell whether a path is neither our own nor what versions stand for."""
+        if path == ":memory:" or os.path.abspath(path).startswith(self._own):  # noqa: PTH100
+            return False
+        return not _is_environment(path)
+
+    def follow(self, failed: Self) -> None:
+        """Go on where a failed attempt has left off: what it did is done.
+
+        What it read is of no importance, for its names were taken back.
+        """
+        self.left = failed.left | failed.written
+        self.program = failed.program
 
     def check_processes(self) -> None:
         """Raise `Uncachable` if a program was started: what it reads is not seen."""
@@ -126,6 +148,7 @@ _EVENTS = _CHANGING | {"open", "sqlite3.connect", "os.listdir", "os.scandir"}
 
 
 _IMPORTLIB = f"{os.sep}importlib{os.sep}"
+_OWN_CODE = str(Path(__file__).parents[1]) + os.sep
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
@@ -169,6 +192,18 @@ def _is_importing(file: str) -> bool:
     return file.startswith("<frozen importlib") or _IMPORTLIB in file
 
 
+def _is_users(file: str) -> bool:
+    """Tell whether code in a file of this name is the user's own."""
+    if file.startswith(("<frozen", _OWN_CODE)):
+        return False
+    return not _is_environment(file, code=True)
+
+
+def _note_looking(path: str, told: str) -> None:
+    for trace in _tracing:
+        trace.look(path, told)
+
+
 def _note_reading(path: str) -> None:
     for trace in _tracing:
         trace.note("open", (path, "r", 0))
@@ -193,6 +228,7 @@ def trace_files(own: Path) -> Iterator[FileTrace]:
     trace = FileTrace(own)
     if not _tracing:
         readers.watch(_note_reading)
+        looking.watch(_note_looking, _is_users)
     _tracing.append(trace)
     try:
         yield trace
@@ -200,6 +236,7 @@ def trace_files(own: Path) -> Iterator[FileTrace]:
         _tracing.remove(trace)
         if not _tracing:
             readers.unwatch()
+            looking.unwatch()
 
 
 def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
@@ -217,14 +254,31 @@ def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
     for path in sorted(trace.read):
         facts = _facts(path)
         if facts.get("changed", 0) >= trace.started:
-            if path in trace.written:
+            if path in trace.written | trace.left:
                 raise Uncachable(f"changes the file {path!r}")
             raise Uncachable(f"reads {path!r}, which changed meanwhile")
         traces.append(facts)
-    for path in sorted(trace.written - trace.read):
+    for path in sorted((trace.written | trace.left) - trace.read):
         facts = _facts(path)
         # Of a folder that was made, it counts only that it is there.
         traces.append(facts | {"digest": FOLDER} if Path(path).is_dir() else facts)
+    return traces + _traces_of_looks(trace)
+
+
+def _traces_of_looks(trace: FileTrace) -> list[dict[str, Any]]:
+    """Return what was seen of files that were not read.
+
+    Raises
+    ------
+    Uncachable
+        The cell acts on what it then changes: it would do something else now.
+    """
+    traces: list[dict[str, Any]] = []
+    for path, told in sorted(trace.looked.items()):
+        if path in trace.written | trace.left:
+            raise Uncachable(f"looks for {path!r}, which it changes")
+        if path not in trace.read or told.count(" ") > 1:
+            traces.append({"path": path, "stamp": None, "racy": True, "digest": told})
     return traces
 
 
@@ -236,8 +290,33 @@ def unchanged(traces: Iterable[Mapping[str, Any]]) -> str | None:
     return None
 
 
+def digests_now(
+    traces: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[str, str]]:
+    """Yield each path with the digest of what is there now; ``absent`` for nothing.
+
+    Raises
+    ------
+    Uncachable
+        There is neither a file nor a folder.
+    """
+    for trace in traces:
+        path = str(trace["path"])
+        if str(trace["digest"]).startswith(looking.SEEN):
+            yield path, looking.seen_again(path, trace["digest"])
+            continue
+        try:
+            status = os.stat(path)  # noqa: PTH116  # one call per file and lookup
+            is_made = trace["digest"] == FOLDER and stat.S_ISDIR(status.st_mode)
+            yield path, FOLDER if is_made else _digest(path, status)
+        except OSError:
+            yield path, "absent"
+
+
 def _same(trace: Mapping[str, Any]) -> bool:
     path = trace["path"]
+    if str(trace["digest"]).startswith(looking.SEEN):
+        return bool(looking.seen_again(path, trace["digest"]) == trace["digest"])
     try:
         status = os.stat(path)  # noqa: PTH116  # one call per file and lookup
         if trace["digest"] == FOLDER:

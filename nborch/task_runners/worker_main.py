@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -58,15 +59,18 @@ class _Ends(NamedTuple):
     cord: int
 
 
-def main(control: int) -> None:
+def main(control: int, preloads: Sequence[str] = ()) -> None:
     """Be the zygote; return when the process is not needed any more.
 
     Parameters
     ----------
     control
         The descriptor of the socket over which orders come.
+    preloads
+        Modules that workers will need.
     """
-    importlib.import_module("cloudpickle")
+    for module in ("cloudpickle", *preloads):
+        importlib.import_module(module)
     faulthandler.enable(all_threads=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # NB. Not ignored, for programs that a task starts would ignore it too: an

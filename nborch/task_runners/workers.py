@@ -13,7 +13,7 @@ from nborch.task_runners.messages import Kind, Message, Piece
 from nborch.task_runners.surroundings import Surroundings
 from nborch.task_runners.zygotes import Died, Late, Unheard, Worker, Zygote
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "how_ended"]
 
 _HINTS = {
     "SIGKILL": ": the machine has likely run out of memory",
@@ -205,7 +205,7 @@ class Workers:
         """Return the error for a worker that ended during the call."""
         if self._closed:
             return CancelledRun(f"{name!r} was ended: its workers were killed.")
-        return CrashedRun(f"The worker process of {name!r} {_how(died)}.")
+        return CrashedRun(f"The worker process of {name!r} {how_ended(died)}.")
 
     def forget(self) -> None:
         """In a forked child: leave the parent's workers to the parent."""
@@ -223,7 +223,7 @@ def _end(zygote: Zygote, idle: list[Worker]) -> None:
     zygote.end()
 
 
-def _how(died: Died) -> str:
+def how_ended(died: Died) -> str:
     """Return how a process ended, to go on with after its name."""
     if died.code is None:
         return "is gone, and nobody saw how it ended"

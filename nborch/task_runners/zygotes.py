@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from nborch.task_runners.messages import (
@@ -31,8 +32,9 @@ SLICE = 0.05
 GRACE = 1.0
 
 _START = (
-    "import sys; sys.path[:] = sys.argv[2:]; "
-    "from nborch.task_runners.worker_main import main; main(int(sys.argv[1]))"
+    "import sys; sys.path[:] = sys.argv[3:]; "
+    "from nborch.task_runners.worker_main import main; "
+    "main(int(sys.argv[1]), sys.argv[2].split())"
 )
 
 
@@ -62,10 +64,17 @@ class Late(Exception):
 
 
 class Zygote:
-    """The process that forks workers; it is started when the first is asked for."""
+    """The process that forks workers; it is started when the first is asked for.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    preloads
+        Modules that it imports for all workers. They must start no threads.
+    """
+
+    def __init__(self, preloads: Sequence[str] = ()) -> None:
         self.lock = threading.Lock()
+        self._preloads = " ".join(preloads)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._count = 0
@@ -132,8 +141,9 @@ class Zygote:
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,unused-ignore]  # noqa: SLF001  # as multiprocessing does
         path = [entry for entry in sys.path if isinstance(entry, str)]
         with far:
+            given = [str(far.fileno()), self._preloads, *path]
             self._process = subprocess.Popen(  # noqa: S603  # our own program
-                [sys.executable, *flags, "-c", _START, str(far.fileno()), *path],
+                [sys.executable, *flags, "-c", _START, *given],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[far.fileno()],
@@ -192,6 +202,10 @@ class Worker:
             os.set_blocking(end, False)
             self._poll.register(end, select.POLLIN)
         _workers.add(self)
+
+    def stop(self) -> None:
+        """Have the process killed, from any thread; who waits for it hears of it."""
+        self._zygote.kill(self._number)
 
     @property
     def is_alive(self) -> bool:

@@ -374,8 +374,9 @@ def test_what_an_earlier_cell_showed_is_not_kept(kernel, tmp_path):
 UNCACHED = {
     "an input without content": ("rows = (i for i in range(3))", "y = 1\ntotal = sum(rows)", ["rows", "generator"]),
     "an open file": ("import io, os\nfile = open(os.devnull)", "y = file.name", ["file"]),
-    "a generator made": ("", "rows = (i for i in range(3))", ["rows", "generator"]),
-    "a lock made": ("import threading", "lock = threading.Lock()", ["lock"]),
+    "a generator made": ("def f():\n    yield 1", "rows = f()", ["rows", "generator"]),
+    "a generator begun": ("", "rows = (i for i in range(3))\nnext(rows)", ["rows", "generator"]),
+    "a lock made": ("import threading", "lock = threading.Lock()\nlock.acquire()", ["lock"]),
     "a shell command": ("", "!echo out", ["shell"]),
     "a library's settings": ("import numpy as np", "np.set_printoptions(precision=3)", ["set_printoptions"]),
     "settings of an import": ("", "import warnings\nwarnings.simplefilter('ignore')", ["simplefilter"]),
@@ -429,7 +430,7 @@ def test_import_that_sets_the_environment(new_kernel, tmp_path):
 
 def test_some_outputs_cannot_be_kept(kernel):
     """An output that cannot be stored is named, and the cell's names are all there."""
-    ran = kernel(task("good = 1\nbad = (i for i in range(3))"))
+    ran = kernel(task("good = 1\nbad = (i for i in range(3))\nbad = bad"))
 
     assert ran.outcome == "uncached"
     assert "bad" in ran.badge

@@ -26,12 +26,17 @@ def load(name):
     return module
 
 data, code = load("test_fingerprints"), load("test_code_digests")
+pairs = load("test_fingerprint_pairs")
 found = {}
 for table in ("DIFFERENT", "EQUAL"):
     for name, pair in getattr(data, table).items():
         found[f"data {table} {name}"] = [fingerprint(value) for value in pair]
     for name, pair in getattr(code, table).items():
         found[f"code {table} {name}"] = [code.digest_of("f", *cells) for cells in pair]
+    for name, make in getattr(pairs, table).items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found[f"pair {table} {name}"] = [fingerprint(value) for value in make()]
 print(json.dumps(found))
 """
 

@@ -1,12 +1,13 @@
 """The badge: one line that says what came of a cell task."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nborch.view.badge import MIME, Badge, duration
+from nborch.view.badge import MIME, Badge, Outcome, duration
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,27 @@ def test_a_badge_is_safe_html():
 
     assert "<script>" not in shown["text/html"]
     assert "&lt;script&gt;" in shown["text/html"]
+
+
+@pytest.mark.parametrize("outcome", [outcome.word for outcome in Outcome])
+def test_every_outcome_has_a_sign(outcome):
+    """HTML and text say the same words; the sign and its colour come on top."""
+    badge = Badge("clean", outcome, 2.0, reason="why")
+
+    html = badge.bundle()["text/html"]
+    words = re.sub(r"<[^>]*>", "", html)
+
+    assert words == f"{Outcome.of(outcome).sign} {badge}"
+    assert re.search(r'style="color: #[0-9a-f]{6}; color: ', html)
+
+
+def test_outcomes_of_one_colour_have_other_signs():
+    """What is not kept, failed or goes on can be told from the sign alone."""
+    signs = [outcome.sign for outcome in Outcome]
+
+    # Cached or run: the cell did what it should.
+    assert len(set(signs)) == len(signs) - 1
+    assert Outcome.CACHED.sign == Outcome.RAN.sign
 
 
 @pytest.mark.parametrize("outcome", ["cached", "ran", "uncached"])

@@ -1001,6 +1001,15 @@ def test_inputs_that_share_are_told_from_inputs_that_do_not(make):
     assert separate.sharing == ""
 
 
+def test_memory_within_memory_is_shared():
+    """Inputs that share memory are found although other memory lies between."""
+    array = np.zeros(9)
+
+    found = fingerprints({"a": [array, array[1:2]], "b": array[3:4]})
+
+    assert found.sharing != ""
+
+
 def test_sharing_of_inputs_says_which_share():
     """The names that share, and how, decide what is shared."""
     x, y = [1], [1]

@@ -1,6 +1,9 @@
 """What a cell did to its namespace, found by comparing before and after."""
 
+# ruff: noqa: PD011, PLC3002 (no frames; closures made in a table)
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from nborch.cache.fingerprints import fingerprint
@@ -49,13 +52,33 @@ def test_alias():
     assert made == Changes(values={"b": "text"}, aliases={"y": "x"})
 
 
-def test_mutated():
-    """An input that is changed in place is kept with its new value."""
+def test_changed_in_place():
+    """Of an input that is changed in place, the new content is kept."""
     made, _ = ran("x.append(2); y = x", {"x": [1]})
+
+    assert made == Changes(contents={"x": ("list", [1, 2])}, aliases={"y": "x"})
+
+
+class Rows(list):
+    """A list that may keep something besides its items."""
+
+
+def test_changed_in_place_in_unknown_ways():
+    """An input of a class that nobody can give a new content is bound anew."""
+    made, _ = ran("x.append(2); y = x", {"x": Rows([1])})
 
     assert made.mutated == ("x",)
     assert made.values["x"] is made.values["y"]
-    assert made.aliases == {}
+    assert (made.aliases, made.contents) == ({}, {})
+
+
+def test_changed_in_place_and_bound_anew():
+    """A name that is bound anew after its object was changed is kept with both."""
+    made, _ = ran("x.append(2); x = 5", {"x": [1]})
+
+    assert made == Changes(values={"x": 5}, contents={"x": ("list", [1, 2])})
+    with pytest.raises(Uncachable, match="changes 'x' in place and binds it anew"):
+        ran("x.append(2); x = 5", {"x": Rows([1])})
 
 
 def test_deleted():
@@ -83,9 +106,9 @@ def test_history_of_the_shell():
 
 
 def test_definitions_in_values():
-    """A function that is made by calling another one has to be made again."""
-    with pytest.raises(Uncachable, match="makes the function 'f'"):
-        ran("f = make()", {"make": lambda: lambda: 1})
+    """A class that is made by calling a function has to be made again."""
+    with pytest.raises(Uncachable, match="makes the type 'C'"):
+        ran("C = make()", {"make": lambda: type("C", (), {})})
 
 
 def test_no_content_left():
@@ -105,13 +128,12 @@ def test_changed_helper():
 
 
 def test_two_inputs_that_are_one():
-    """Both names of an object that is changed are kept, as one object."""
+    """The content of an object that has two names is kept once."""
     rows = [1]
 
     made, _ = ran("a.append(2); n = len(b)", {"a": rows, "b": rows})
 
-    assert made.mutated == ("a", "b")
-    assert made.values["a"] is made.values["b"]
+    assert made == Changes(values={"n": 2}, contents={"a": ("list", [1, 2])})
 
 
 class Holder:
@@ -125,36 +147,61 @@ ROWS = [1]
 LOOP = [1]
 LOOP.append(LOOP)
 ARRAY = np.zeros(5)
+FRAME = pd.DataFrame({"a": [1.0, 2.0]})
 
-#: name: (names, which of them is changed, whether rebinding does it)
+#: name: (names, which of them is changed, whether giving its object a new content
+#: does it, whether binding its names anew does)
 REPEATABLE = {
-    "nothing": ({"x": ROWS, "d": [ROWS]}, [], True),
-    "alone": ({"x": ROWS, "z": [1]}, ["x"], True),
-    "another name": ({"x": ROWS, "same": ROWS}, ["x"], True),
-    "two names": ({"x": ROWS, "same": ROWS}, ["x", "same"], True),
-    "in a dict": ({"x": ROWS, "d": {"k": ROWS}}, ["x"], False),
-    "deep": ({"x": ROWS, "d": [({"k": [ROWS]},)]}, ["x"], False),
-    "in an instance": ({"x": ROWS, "o": Holder(ROWS)}, ["x"], False),
-    "an instance": ({"x": Holder(ROWS), "p": ROWS}, ["x"], False),
-    "a part": ({"x": [ROWS], "p": ROWS}, ["x"], False),
-    "both hold a part": ({"x": [ROWS], "p": [ROWS]}, ["x"], False),
-    "both are changed": ({"x": [ROWS], "p": [ROWS]}, ["x", "p"], True),
-    "immutable parts": ({"x": [(1, "a")], "p": (1, "a")}, ["x"], True),
-    "in the history": ({"x": ROWS, "Out": {1: ROWS}, "_1": ROWS, "_": ROWS}, ["x"], True),
-    "with a view": ({"x": ARRAY, "v": ARRAY[1:]}, ["x"], False),
-    "a view": ({"a": ARRAY, "x": ARRAY[1:][1:]}, ["x"], False),
-    "two arrays": ({"x": ARRAY, "v": np.zeros(5)}, ["x"], True),
-    "a cycle": ({"x": LOOP, "z": []}, ["x"], True),
-    "gone": ({"z": ROWS}, ["x"], True),
+    "nothing": ({"x": ROWS, "d": [ROWS]}, [], True, True),
+    "alone": ({"x": ROWS, "z": [1]}, ["x"], True, True),
+    "another name": ({"x": ROWS, "same": ROWS}, ["x"], True, True),
+    "two names": ({"x": ROWS, "same": ROWS}, ["x", "same"], True, True),
+    "in a dict": ({"x": ROWS, "d": {"k": ROWS}}, ["x"], True, False),
+    "deep": ({"x": ROWS, "d": [({"k": [ROWS]},)]}, ["x"], True, False),
+    "in an instance": ({"x": ROWS, "o": Holder(ROWS)}, ["x"], True, False),
+    "in a closure": ({"x": ROWS, "f": (lambda rows: lambda: rows)(ROWS)}, ["x"], True, False),
+    "in a default": ({"x": ROWS, "f": lambda rows=ROWS: rows}, ["x"], True, False),
+    "an instance": ({"x": Holder(ROWS), "p": ROWS}, ["x"], False, False),
+    "a part": ({"x": [ROWS], "p": ROWS}, ["x"], False, False),
+    "a part in a closure": ({"x": [ROWS], "f": (lambda rows: lambda: rows)(ROWS)}, ["x"], False, False),
+    "both hold a part": ({"x": [ROWS], "p": [ROWS]}, ["x"], False, False),
+    "both are changed": ({"x": [ROWS], "p": [ROWS]}, ["x", "p"], True, True),
+    "immutable parts": ({"x": [(1, "a")], "p": (1, "a")}, ["x"], True, True),
+    "in the history": ({"x": ROWS, "Out": {1: ROWS}, "_1": ROWS, "_": ROWS}, ["x"], True, True),
+    "with a view": ({"x": ARRAY, "v": ARRAY[1:]}, ["x"], True, False),
+    "a view": ({"a": ARRAY, "x": ARRAY[1:][1:]}, ["x"], True, False),
+    "two arrays": ({"x": ARRAY, "v": np.zeros(5)}, ["x"], True, True),
+    "a frame": ({"x": FRAME, "v": FRAME["a"]}, ["x"], True, True),
+    "a frame in a list": ({"x": FRAME, "v": [FRAME]}, ["x"], True, False),
+    "a frame's memory": ({"x": FRAME, "v": FRAME["a"].to_numpy()}, ["x"], False, False),
+    "a cycle": ({"x": LOOP, "z": []}, ["x"], True, True),
+    "gone": ({"z": ROWS}, ["x"], True, True),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("names", "mutated", "expected"), REPEATABLE.values(), ids=REPEATABLE
+    ("names", "changed", "given", "anew"), REPEATABLE.values(), ids=REPEATABLE
 )
-def test_repeatable(names, mutated, expected):
-    """A change in place is repeated only if nothing else holds what was changed."""
-    assert is_repeatable(names, mutated) is expected
+def test_repeatable(names, changed, given, anew):
+    """A change in place is repeated only if nothing else holds what would be left."""
+    assert is_repeatable(names, [], changed) is given
+    assert is_repeatable(names, changed) is anew
+
+
+def test_new_content():
+    """An object that the cell changed in place is given its content, whoever holds it."""
+    x, held = [1], Holder(ROWS)
+    namespace = {"x": x, "holder": {"k": x}, "held": held}
+    made = Changes(
+        contents={"x": ("list", [1, 2]), "held": ("attributes", Holder(3))},
+        aliases={"y": "x"},
+        inputs={"x": x, "held": held},
+    )
+
+    rebind(namespace, {"x": 5}, made)
+
+    assert namespace["holder"]["k"] is namespace["y"] is x
+    assert (x, held.held, namespace["x"]) == ([1, 2], 3, 5)
 
 
 def test_rebind():

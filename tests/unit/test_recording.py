@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from nborch.notebook.recording import MOST_TEXT, Recording, record, replay
+from nborch.notebook.recording import MOST_DISPLAYS, MOST_TEXT, Recording, record
+from nborch.notebook.replaying import replay
 
 
 class Publisher:
@@ -46,8 +47,12 @@ class Hook:
 
 class Shell:
     def __init__(self):
+        self.user_ns = {}
         self.display_pub = Publisher()
         self.displayhook = Hook()
+
+    def _showtraceback(self, *_error):
+        pass
 
 
 @pytest.fixture
@@ -149,15 +154,16 @@ def test_huge_text():
     assert text[MOST_TEXT - 1 :] == "y\n[nborch: further text was not kept]\n"
 
 
-def test_widgets_are_live():
+def test_widgets_cannot_be_shown_again():
     """A display that needs an object of this kernel is noticed."""
     recording = Recording()
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
 
-    before = recording.live
+    before = recording.obstacle
     recording.add_display(widget, None, None, update=False)
 
-    assert (before, recording.live) == (False, True)
+    assert before is None
+    assert recording.obstacle == "shows a widget, which lives in the kernel"
 
 
 def test_threads():
@@ -196,6 +202,64 @@ def test_recording_is_unseen(shell, capsys):
     ]
     assert vars(shell.display_pub).keys() == {"shown"}
     assert "write" not in vars(sys.stdout)
+
+
+def test_cells_at_the_same_time(shell, capsys):
+    """Each of two cells that run at once records its own, whichever ends first."""
+    both_run, first_is_over = threading.Barrier(2), threading.Event()
+    recorded = {}
+
+    def cell(name, is_first):
+        with record(shell) as recording:
+            both_run.wait(5)
+            sys.stdout.write(f"{name}\n")
+            shell.display_pub.publish({"text/plain": name})
+            if not is_first:
+                first_is_over.wait(5)
+                sys.stdout.write(f"{name}\n")
+        recorded[name] = recording.outputs
+        first_is_over.set()
+
+    for _ in range(3):
+        threads = [
+            threading.Thread(target=cell, args=("first", True)),
+            threading.Thread(target=cell, args=("second", False)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        first_is_over.clear()
+
+    assert recorded["first"] == [stream("first\n"), display("first")]
+    assert recorded["second"] == [
+        *[stream("second\n"), display("second"), stream("second\n")]
+    ]
+    assert vars(shell.display_pub).keys() == {"shown"}
+    assert "write" not in vars(sys.stdout)
+
+
+def test_a_cell_within_a_cell(shell, capsys):
+    """What a cell shows is the outer cell's as well."""
+    with record(shell) as outer:
+        sys.stdout.write("before\n")
+        with record(shell) as inner:
+            sys.stdout.write("within\n")
+        sys.stdout.write("after\n")
+
+    assert inner.outputs == [stream("within\n")]
+    assert outer.outputs == [stream("before\nwithin\nafter\n")]
+
+
+def test_too_much_to_show():
+    """A cell with too many displays is not kept; what was recorded is let go."""
+    recording = Recording()
+
+    for _ in range(MOST_DISPLAYS + 2):
+        recording.add_display({"text/plain": "x"}, None, None, update=False)
+
+    assert recording.obstacle == "shows more than can be kept"
+    assert len(recording.outputs) < 10
 
 
 def test_result_in_a_terminal_is_no_print(shell, capsys):

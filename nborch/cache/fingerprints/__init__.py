@@ -5,7 +5,6 @@ Never a false hit: what has no content to compare raises `Unfingerprintable`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from nborch.cache.fingerprints import code as of_code
 from nborch.cache.fingerprints import values as of_values
@@ -74,12 +73,23 @@ def fingerprints(values: Mapping[str, object]) -> Fingerprints:
             related |= {name, met[key]}
         met |= dict.fromkeys(identities, name)
         spans += [(*span(array), name) for array in walk.arrays]
-    spans.sort()
-    for one, other in pairwise(spans):
-        if other[0] < one[1] and one[2] != other[2]:
-            related |= {one[2], other[2]}
+    related |= _overlapping(spans)
     joint = {name: values[name] for name in sorted(related)}
     return Fingerprints(each, fingerprint(joint) if joint else "")
+
+
+def _overlapping(spans: list[tuple[int, int, str]]) -> set[str]:
+    """Return the names of values whose memory overlaps that of another one."""
+    related: set[str] = set()
+    # Of those that have begun: how far each name's memory reaches.
+    open_ends: dict[str, int] = {}
+    for low, high, name in sorted(spans):
+        open_ends = {n: end for n, end in open_ends.items() if end > low}
+        others = open_ends.keys() - {name}
+        if others and high > low:
+            related |= others | {name}
+        open_ends[name] = max(high, open_ends.get(name, 0))
+    return related
 
 
 def _walked(value: object, name: str = "") -> tuple[str, Walk]:

@@ -7,8 +7,16 @@ from typing import Any
 from nborch.cache.fingerprints.plain import are_atoms, flat_digest
 from nborch.cache.fingerprints.values import text
 from nborch.cache.fingerprints.walk import Encoder, Steps, Walk, pack
+from nborch.cache.pages import SMALLEST, known_digest, remember
 
-__all__ = ["encoder_of_numpy", "overlaps", "span", "update", "write_array"]
+__all__ = [
+    "content",
+    "encoder_of_numpy",
+    "overlaps",
+    "span",
+    "update",
+    "write_array",
+]
 
 #: Layouts other than C order are copied in pieces of about this many bytes.
 _PIECE = 1 << 20
@@ -118,7 +126,7 @@ def write_array(walk: Walk, array: Any) -> Steps:
     if array.dtype.hasobject or array.dtype.char == "T":
         yield from write_objects(walk, array.ravel().tolist(), array.shape)
     else:
-        walk.write(_content(array))
+        walk.write(content(array))
 
 
 def write_objects(walk: Walk, items: list[Any], shape: tuple[int, ...] = ()) -> Steps:
@@ -137,12 +145,30 @@ def write_objects(walk: Walk, items: list[Any], shape: tuple[int, ...] = ()) -> 
         yield (place,), item
 
 
-def _content(array: Any) -> bytes:
+def content(array: Any) -> bytes:
+    """Return the digest of the elements; of mapped memory without reading it."""
     from xxhash import xxh3_128
 
+    place = _piece(array)
+    known = known_digest(*place) if place else None
+    if known is not None:
+        return known
     hasher = xxh3_128()
     update(hasher.update, array)
-    return hasher.digest()
+    digest: bytes = hasher.digest()
+    if place:
+        remember(*place, digest)
+    return digest
+
+
+def _piece(array: Any) -> tuple[int, int] | None:
+    """Return address and size of memory that is large and fed to a hash as it is."""
+    dtype = array.dtype
+    if array.nbytes < SMALLEST or not array.flags.c_contiguous:
+        return None
+    if dtype.names is not None or dtype.hasobject or dtype.char in "gG":
+        return None
+    return array.__array_interface__["data"][0], array.nbytes
 
 
 def update(feed: Callable[[Any], None], array: Any) -> None:

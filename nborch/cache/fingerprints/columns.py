@@ -56,6 +56,7 @@ def _by_layout(walk: Walk, array: Any) -> Steps:
     elif isinstance(array, pd.arrays.NumpyExtensionArray):
         yield from write_array(walk, array.to_numpy())
     elif isinstance(array, pd.arrays.SparseArray):
+        walk.write(text(array.kind))
         yield ".fill_value", array.fill_value
         yield from write_array(walk, array.sp_index.indices)
         yield from write_array(walk, array.sp_values)

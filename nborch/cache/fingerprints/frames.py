@@ -1,10 +1,11 @@
 """Tables and columns of pandas, polars and Arrow, by content, column by column."""
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
-from nborch.cache.fingerprints.arrays import update, write_objects
+from nborch.cache.fingerprints.arrays import content, write_objects
 from nborch.cache.fingerprints.arrow import write_arrow
 from nborch.cache.fingerprints.columns import write_column
 from nborch.cache.fingerprints.values import text
@@ -86,18 +87,19 @@ def _numeric_digests(arrays: list[Any]) -> dict[int, bytes]:
     plain = {
         place: pair for place, pair in plain.items() if pair[0].dtype.char not in "gG"
     }
-    strided = []
-    for array, hasher in plain.values():
-        if array.flags.c_contiguous:
-            update(hasher.update, array)
-        else:
-            strided.append((array, hasher))
+    digests = {
+        place: content(array)
+        for place, (array, _) in plain.items()
+        if array.flags.c_contiguous
+    }
+    strided = [pair for place, pair in plain.items() if place not in digests]
     rows = max((len(array) for array, _ in strided), default=0)
     for start in range(0, rows, _BLOCK):
         for array, hasher in strided:
             block = np.ascontiguousarray(array[start : start + _BLOCK])
             hasher.update(block.view(np.uint8).data)
-    return {place: hasher.digest() for place, (_, hasher) in plain.items()}
+    hashed = {place: hasher.digest() for place, (_, hasher) in plain.items()}
+    return hashed | digests
 
 
 def _encode_series(walk: Walk, value: object) -> Steps | None:
@@ -168,7 +170,12 @@ def _polars_series(walk: Walk, series: Any) -> Steps:
     walk.write(b"ps" + text(series.name) + text(repr(series.dtype)))
     if isinstance(series.dtype, pl.Enum):
         yield ".dtype", series.dtype.categories.to_list()
-    if isinstance(series.dtype, pl.Object) or find_spec("pyarrow") is None:
+    arrow = None
+    if not isinstance(series.dtype, pl.Object) and find_spec("pyarrow") is not None:
+        # Arrow does not know all of polars' types: 128-bit integers, for one.
+        with suppress(ValueError):
+            arrow = series.to_arrow()
+    if arrow is None:
         yield from write_objects(walk, series.to_list())
     else:
-        yield from write_arrow(walk, series.to_arrow())
+        yield from write_arrow(walk, arrow)

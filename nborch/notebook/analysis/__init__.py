@@ -3,8 +3,12 @@
 import ast
 import inspect
 import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nborch.notebook.analysis.cell_walk import CellWalk, parse
 from nborch.notebook.analysis.liveness import BOUND, GONE, OLD, NoteKind
@@ -13,6 +17,8 @@ from nborch.notebook.analysis.statements import future_annotations
 
 __all__ = ["CellAnalysis", "analyse"]
 
+#: What one thread restores, another must not have changed meanwhile.
+_filtering = threading.Lock()
 _HISTORY = re.compile(r"_{1,3}|_\d+|_i{1,3}|_i\d+|_[iod]h|In|Out")
 
 
@@ -90,6 +96,7 @@ class CellAnalysis:
     is_empty: bool
 
 
+@lru_cache(maxsize=64)
 def analyse(source: str) -> CellAnalysis:
     """Return what a cell reads, writes and does, without running it.
 
@@ -149,18 +156,32 @@ def analyse(source: str) -> CellAnalysis:
 
 
 def _parsed(source: str) -> ast.Module:
-    with warnings.catch_warnings():
-        # Python warns again, and with the right line, when the cell is compiled to run.
-        warnings.simplefilter("ignore")
+    # Python warns again, and with the right line, when the cell is compiled to run.
+    with _no_warnings():
         return parse(source)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Ignore all warnings for a moment.
+
+    Not by `warnings.catch_warnings`: it makes Python forget which warnings it has
+    shown, and each would be shown to the user once more.
+    """
+    with _filtering:
+        filters = warnings.filters
+        warnings.filters = [("ignore", None, Warning, None, 0)]
+        try:
+            yield
+        finally:
+            warnings.filters = filters
 
 
 def _is_async(source: str, tree: ast.Module) -> bool:
     """Return whether Python makes a coroutine of the cell; most need no look."""
     if "await" not in source and "async" not in source:
         return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _no_warnings():
         code = compile(
             tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )
