@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -24,7 +23,13 @@ from nborch.notebook.posting import redirect
 from nborch.notebook.preparing import Prepared, prepare
 from nborch.notebook.scopes import Effect, effect_on
 from nborch.notebook.side_bodies import ProcessBody, ThreadBody
-from nborch.notebook.side_effects import Missing, SideRecall, inputs_for, returned
+from nborch.notebook.side_effects import (
+    Missing,
+    SideRecall,
+    inputs_for,
+    missing_names,
+    returned,
+)
 from nborch.notebook.side_shells import SideShell
 from nborch.notebook.stages import STAGES, Stage, Standing, listed
 from nborch.states import State
@@ -109,8 +114,6 @@ class Job:
             daemon=True,
         )
 
-    # What others ask for.
-
     @property
     def makes(self) -> frozenset[str]:
         """The names that it may bind, delete or change."""
@@ -156,8 +159,6 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.name!r}: {self.stage.value} ({self.mode})>"
-
-    # How it begins.
 
     def start(self) -> None:
         """Begin; what it needs is waited for in its own thread."""
@@ -273,20 +274,9 @@ class Job:
         self, reads: Iterable[str] = (), reader: str | None = None
     ) -> UpstreamTaskError:
         """Return the error of whoever reads what this was to make."""
-        error, read = self.error, self.makes & {*reads}
-        told = type(error).__name__
-        with suppress(Exception):
-            first = str(error).partition("\n")[0]
-            told = f"{told}: {first}" if first else told
-        names = ", ".join(f"{name!r}" for name in sorted(read or self.makes))
-        whom = f"{reader!r} needs" if reader else "This cell needs"
-        failed = UpstreamTaskError(
-            f"{whom} {names} of the task {self.name!r}, which "
-            f"{'was cancelled' if self._is_cancelled else 'failed'} in the "
-            f"background: {told.rstrip('.')}. Run that cell again first."
-        )
-        failed.__cause__ = error
-        return failed
+        names = (self.makes & {*reads}) or self.makes
+        verb = "was cancelled" if self._is_cancelled else "failed"
+        return missing_names(names, self.name, verb, self.error, reader)
 
     # The body.
 

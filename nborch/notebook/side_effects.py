@@ -1,12 +1,13 @@
 """What goes to a cell in the background and what comes back, and how it is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nborch.cache.fingerprints import fingerprint
 from nborch.cache.picklers import Unstorable
+from nborch.exceptions import UpstreamTaskError
 from nborch.futures import Future
 from nborch.notebook.cells import CellTask
 from nborch.notebook.errands import Account
@@ -16,7 +17,14 @@ from nborch.notebook.scopes import Effect, Scope, effect_on
 from nborch.notebook.surroundings import Surroundings
 from nborch.results import Recall
 
-__all__ = ["Missing", "Returns", "SideRecall", "inputs_for", "returned"]
+__all__ = [
+    "Missing",
+    "Returns",
+    "SideRecall",
+    "inputs_for",
+    "missing_names",
+    "returned",
+]
 
 
 def inputs_for(
@@ -95,6 +103,36 @@ def returned(
     for name in account.deleted:
         names.pop(name, None)
     return Returns(effect_on(before, names, made, changed), values.get("last"))
+
+
+def missing_names(
+    names: Iterable[str],
+    task: str,
+    verb: str,
+    error: BaseException | None,
+    reader: str | None = None,
+) -> UpstreamTaskError:
+    """Return the error of whoever reads names that a task was to make.
+
+    Parameters
+    ----------
+    verb
+        What became of the task: it ``"failed"`` or ``"was cancelled"``.
+    reader
+        The task that reads them; a plain cell if not given.
+    """
+    told = type(error).__name__
+    with suppress(Exception):
+        first = str(error).partition("\n")[0]
+        told = f"{told}: {first}" if first else told
+    listed = ", ".join(f"{name!r}" for name in sorted(names))
+    whom = f"{reader!r} needs" if reader else "This cell needs"
+    failed = UpstreamTaskError(
+        f"{whom} {listed} of the task {task!r}, which {verb} in the background: "
+        f"{told.rstrip('.')}. Run that cell again first."
+    )
+    failed.__cause__ = error
+    return failed
 
 
 class Missing:

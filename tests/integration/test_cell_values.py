@@ -228,3 +228,14 @@ def test_equal_parts_are_stored_once(replayed, tmp_path):
 
     assert len(first) == 1
     assert files() == first
+
+
+def test_a_read_only_input_is_another_input(replayed):
+    """What a cell did to an array that it could not write to is done to no other."""
+    cell = "try:\n    a[0] = 7\n    y = 1\nexcept ValueError:\n    y = 2"
+    replayed(f"{NUMPY}\na.flags.writeable = False", cell, "y")
+
+    plain, ran, _ = replayed(NUMPY, cell, "y, a[0]")
+
+    assert ran[0] == "ran"
+    assert ran[3] == plain[3]

@@ -1001,6 +1001,19 @@ def test_inputs_that_share_are_told_from_inputs_that_do_not(make):
     assert separate.sharing == ""
 
 
+def test_arrays_that_cannot_be_written_to_are_told():
+    """A read-only input is another one: code that writes to it fails."""
+    array, fixed = np.zeros(3), np.zeros(3)
+    fixed.flags.writeable = False
+
+    found = [fingerprints({"a": one}) for one in (array, fixed)]
+    within = [fingerprints({"a": {"k": [array, one]}}) for one in (array + 0, fixed)]
+
+    assert found[0].each == found[1].each
+    assert found[0].sharing != found[1].sharing
+    assert within[0].sharing != within[1].sharing
+
+
 def test_memory_within_memory_is_shared():
     """Inputs that share memory are found although other memory lies between."""
     array = np.zeros(9)

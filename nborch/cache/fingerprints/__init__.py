@@ -44,7 +44,8 @@ class Fingerprints:
 
     #: The fingerprint of each value by its name.
     each: Mapping[str, str]
-    #: How they share what can be changed: empty if they are independent.
+    #: How they share what can be changed, and which arrays cannot be changed: empty
+    #: if they are independent and all can be.
     sharing: str
 
 
@@ -65,6 +66,7 @@ def fingerprints(values: Mapping[str, object]) -> Fingerprints:
     spans: list[tuple[int, int, str]] = []
     alive: list[Walk] = []
     related: set[str] = set()
+    frozen: dict[str, list[int]] = {}
     for name in sorted(values):
         each[name], walk = _walked(values[name], name)
         alive.append(walk)
@@ -73,9 +75,14 @@ def fingerprints(values: Mapping[str, object]) -> Fingerprints:
             related |= {name, met[key]}
         met |= dict.fromkeys(identities, name)
         spans += [(*span(array), name) for array in walk.arrays]
+        fixed = [a for a in walk.arrays if not a.flags.writeable]
+        if fixed:
+            frozen[name] = sorted({walk.numbers[id(array)] for array in fixed})
     related |= _overlapping(spans)
     joint = {name: values[name] for name in sorted(related)}
-    return Fingerprints(each, fingerprint(joint) if joint else "")
+    sharing = fingerprint(joint) if joint else ""
+    # Content is the same, but writing to one raises an error.
+    return Fingerprints(each, sharing + fingerprint(frozen) if frozen else sharing)
 
 
 def _overlapping(spans: list[tuple[int, int, str]]) -> set[str]:
