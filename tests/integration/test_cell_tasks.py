@@ -378,7 +378,7 @@ UNCACHED = {
     "a generator begun": ("", "rows = (i for i in range(3))\nnext(rows)", ["rows", "generator"]),
     "a lock made": ("import threading", "lock = threading.Lock()\nlock.acquire()", ["lock"]),
     "a shell command": ("", "!echo out", ["shell"]),
-    "a library's settings": ("import numpy as np", "np.set_printoptions(precision=3)", ["set_printoptions"]),
+    "a library's settings": ("import numpy as np", "np.set_printoptions(precision=8)", ["set_printoptions"]),
     "settings of an import": ("", "import warnings\nwarnings.simplefilter('ignore')", ["simplefilter"]),
     "exec": ("", "exec('y = 1')", ["exec"]),
     "a global of a function": ("n = 1\ndef f():\n    global n\n    n += 1", "f()", ["'f'"]),

@@ -239,3 +239,29 @@ def test_a_read_only_input_is_another_input(replayed):
 
     assert ran[0] == "ran"
     assert ran[3] == plain[3]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_in_real_kernels(kernel, other):
+    """Parts, views, functions and changes in place come back in another kernel, too."""
+    before = (
+        "import inspect, numpy as np, threading\na = np.arange(9.0)\nrows = [[1]]\n"
+        "held = {'rows': rows}\ndef make(n):\n    return lambda v: v + n"
+    )
+    cell = (
+        "%%task\nv = a[2:4]\nf = make(3)\np = rows[0]\nrows.append(2)\n"
+        "lock = threading.Lock()"
+    )
+    look = (
+        "v[0] = 7\n[a.tolist(), v.base is a, f(1), inspect.getsource(f),"
+        " p is rows[0], held['rows'] is rows, rows, lock.acquire(False)]"
+    )
+    for each in (kernel, other):
+        each(before)
+    first = kernel(cell), kernel(look).result
+
+    second = other(cell), other(look).result
+
+    assert (first[0].outcome, second[0].outcome) == ("ran", HIT)
+    assert first[1] == second[1]
+    assert "lambda v: v + n" in second[1]
