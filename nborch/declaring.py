@@ -1,12 +1,29 @@
 """What tasks and flows have in common: a declared function that makes runs."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from functools import update_wrapper
 from string import Formatter
 from types import MethodType
-from typing import Any, Generic, ParamSpec, Self, SupportsIndex, TypeVar, cast
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    SupportsIndex,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from nborch import awaiting, blocking, generating
 from nborch.annotations import NotSet
@@ -43,6 +60,7 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
 
 
@@ -88,7 +106,29 @@ class Declared(Generic[P, R]):
         self._options = dict(options)
         _check_template(self.owner, spec.run_name, self.signature)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    @overload
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: "Declared[P, Coroutine[Any, Any, T]]",
+        /,
+        *args: Any,
+        return_state: Literal[True],
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self, /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def __call__(
+        self, /, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> R: ...
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Make a run and return its value.
 
         With ``return_state=True`` the run's state is returned and nothing is raised;
@@ -198,7 +238,7 @@ class Declared(Generic[P, R]):
                 call.forget()
                 del failure, item
 
-    def __get__(self, instance: object, owner: type | None = None) -> Self:
+    def of(self, instance: object, owner: type | None = None) -> Self:
         """Return it as it is called on an instance or, a classmethod, on a class."""
         if not self._binds or self.bound:
             return self

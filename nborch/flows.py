@@ -3,7 +3,16 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    Any,
+    Concatenate,
+    ParamSpec,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from nborch.calling import Call
 from nborch.context import RunContext
@@ -30,7 +39,9 @@ from nborch.validation import Validation
 __all__ = ["Flow", "FlowOptions", "flow"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
 
 
@@ -96,6 +107,20 @@ class Flow(Declared[P, R]):
             Some do not fit.
         """
         return self._validation.validated(parameters)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: "Flow[Concatenate[Any, Q], T]",
+        instance: object,
+        owner: type | None = None,
+    ) -> "Flow[Q, T]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return it as it is called on an instance or, a classmethod, on a class."""
+        return self.of(instance, owner)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Self:
         """Return this flow with some options changed; the original stays as it is.

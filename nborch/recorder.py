@@ -1,5 +1,6 @@
 """The recorder: takes events at once, brings them to the store in groups."""
 
+import logging
 import os
 import threading
 import time
@@ -7,7 +8,6 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from nborch.events import Event, EventKind
 from nborch.exceptions import NborchWarning, StoreError
@@ -233,9 +233,11 @@ class Recorder:
 
 
 def _warn(message: str) -> None:
-    # NB. Where warnings are errors, raising here would end the writer thread.
-    with suppress(NborchWarning):
+    try:
         warnings.warn(message, NborchWarning, stacklevel=2)
+    except NborchWarning:
+        # Where warnings are errors, raising it would end the writer thread.
+        logging.getLogger("nborch.engine").warning(message)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

@@ -467,7 +467,7 @@ class Submissions:
         self.end_early(error, at_once=True)
 
     def _cancel_waiting(self) -> None:
-        message = "The flow run ended while this task run waited for its turn."
+        message = "The flow run ended before it was this task run's turn."
         for submission in self._submissions():
             submission.cancel(CancelledRun(message))
 

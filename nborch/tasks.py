@@ -1,10 +1,21 @@
 """Tasks: functions whose calls are tracked, retried and reused."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from nborch.annotations import NotSet
 from nborch.cache_policies import NO_CACHE, CacheKeyFunction, CachePolicy
@@ -31,6 +42,7 @@ from nborch.specs import (
     checked_jitter,
     exponential_backoff,
 )
+from nborch.states import State
 from nborch.submitting import submissions_of
 
 __all__ = [
@@ -42,7 +54,9 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
 
 
@@ -89,7 +103,38 @@ class Task(Declared[P, R]):
     8
     """
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(  # type: ignore[overload-overlap]  # no parameter may be called so
+        self, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Generator[T, Any, Any]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Future[list[T]]: ...
+
+    @overload
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]",
+        *args: Any,
+        wait_for: Iterable[Any] | None,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    @overload
+    def submit(
+        self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> Future[R]: ...
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Make a run in a worker of the flow's task runner; return its future at once.
 
         ::
@@ -120,7 +165,20 @@ class Task(Declared[P, R]):
             return cast("Future[R]", future.state)
         return future
 
-    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]:
+    @overload
+    def map(
+        self, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> list[State]: ...
+
+    @overload
+    def map(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: Any, **kwargs: Any
+    ) -> FutureList[T]: ...
+
+    @overload
+    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]: ...
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a run for each item of the iterables among the arguments.
 
         ``add.map([1, 2], unmapped(10))`` and ``add.map([1, 2], 10)`` both call
@@ -171,6 +229,20 @@ class Task(Declared[P, R]):
         return submissions.submit(
             call.steps(gathers=True), call.performer, function, is_async=is_async
         )
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: "Task[Concatenate[Any, Q], T]",
+        instance: object,
+        owner: type | None = None,
+    ) -> "Task[Q, T]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return it as it is called on an instance or, a classmethod, on a class."""
+        return self.of(instance, owner)
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Self:
         """Return this task with some options changed; the original stays as it is.
