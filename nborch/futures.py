@@ -14,7 +14,6 @@
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +22,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from nborch.frames import raises_again, shown_briefly
 from nborch.kernels import wake_on_signals
+from nborch.latches import Latch
 from nborch.nested import replaced
 from nborch.showing import of_future
 from nborch.states import Pending, State
@@ -77,7 +77,7 @@ def _stepped_aside() -> Iterator[None]:
             held.enter()
 
 
-def _waited(ended: threading.Event, timeout: float | None) -> bool:
+def _waited(ended: Latch, timeout: float | None) -> bool:
     """Wait without keeping another run from running; tell whether it is over."""
     try:
         with _stepped_aside():
@@ -120,12 +120,17 @@ class Future(Generic[R]):
         "_observed",
         "_peek",
         "_state",
+        "_write_down",
         "name",
         "task_run_id",
     )
 
     def __init__(
-        self, task_run_id: str, name: str, peek: Callable[[], State | None]
+        self,
+        task_run_id: str,
+        name: str,
+        peek: Callable[[], State | None],
+        write_down: Callable[[], object] | None = None,
     ) -> None:
         self.task_run_id = task_run_id
         self.name = name
@@ -133,6 +138,8 @@ class Future(Generic[R]):
         self._state: State | None = None
         self._callbacks: list[Callable[[Future[R]], object]] | None = None
         self._observed = False
+        #: Has on disk what the future tells, where no other run waits for it.
+        self._write_down = write_down
 
     @property
     def state(self) -> State:
@@ -152,17 +159,20 @@ class Future(Generic[R]):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended, or `timeout` seconds are over."""
         __tracebackhide__ = True  # IPython and pytest show the user's lines
-        if self._state is not None:
-            return
-        ended = threading.Event()
+        if self._state is None:
+            ended = Latch()
 
-        def tell(_: object) -> None:
-            ended.set()
+            def tell(_: object) -> None:
+                ended.open()
 
-        self.on_end(tell)
-        if not _waited(ended, timeout):
-            # Who looks again and again must not leave something behind each time.
-            self.off_end(tell)
+            self.on_end(tell)
+            if not _waited(ended, timeout):
+                # Who looks again and again must not leave something behind each time.
+                self.off_end(tell)
+                return
+        if self._write_down is not None:
+            self._write_down()
+            self._write_down = None
 
     @raises_again
     def result(
@@ -374,7 +384,7 @@ def wait(
     """
     __tracebackhide__ = True
     futures = list(futures)
-    ended = threading.Event()
+    ended = Latch()
     missing = [future for future in futures if not future.done()]
     if missing:
         # NB. Counted by pop(), which no two threads can do to one item.
@@ -384,7 +394,7 @@ def wait(
             try:
                 left.pop()
             except IndexError:
-                ended.set()
+                ended.open()
 
         for future in missing:
             future.on_end(count)
@@ -406,30 +416,29 @@ def as_completed(
         Some runs have not ended within `timeout` seconds.
     """
     import time
+    from queue import Empty, SimpleQueue
 
     waited = set(futures)
-    ready: deque[Future[R]] = deque()
-    changed = threading.Condition()
-
-    def take(future: Future[R]) -> None:
-        with changed:
-            ready.append(future)
-            changed.notify()
-
+    ready: SimpleQueue[Future[R]] = SimpleQueue()
+    take = ready.put
     for future in waited:
         future.on_end(take)
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         for left in range(len(waited), 0, -1):
-            if not ready:
-                rest = None if deadline is None else deadline - time.monotonic()
-                with _stepped_aside(), changed:
-                    if not changed.wait_for(lambda: ready, rest):
-                        raise TimeoutError(
-                            f"{left} of {len(waited)} task runs did not end within "
-                            f"{timeout} seconds."
-                        )
-            yield ready.popleft()
+            rest = None if deadline is None else max(deadline - time.monotonic(), 0)
+            try:
+                if not ready.empty():
+                    future = ready.get()
+                else:
+                    with _stepped_aside():
+                        future = ready.get(timeout=rest)
+            except Empty:
+                raise TimeoutError(
+                    f"{left} of {len(waited)} task runs did not end within "
+                    f"{timeout} seconds."
+                ) from None
+            yield future
     finally:
         for future in waited:
             future.off_end(take)

@@ -23,6 +23,7 @@ from nborch.deadlines import deadline
 from nborch.exceptions import CancelledRun, CrashedRun, InvalidTransition
 from nborch.futures import Future, ended, slot, wait
 from nborch.kernels import is_kernel
+from nborch.latches import Latch
 from nborch.lifecycle import Raised, Returned, Steps, state_of_error
 from nborch.performing import OVERDUE, TURN, Arm, Performer, act, called
 from nborch.settling import Settle, elsewhere
@@ -256,10 +257,14 @@ class _Submission:
         performer: Performer,
         hands: _Parking,
     ) -> None:
-        run = performer.context.run
+        context = performer.context
+        run = context.run
         self.performer = performer
         self.future: Future[Any] = Future(
-            run.id, run.name, lambda: performer.context.state
+            run.id,
+            run.name,
+            lambda: performer.context.state,
+            context.home.recorder.flush if context.is_outermost else None,
         )
         self._group = group
         self._coroutine = coroutine
@@ -291,9 +296,8 @@ class _Submission:
     def _push(self) -> None:
         """Do the next stretch of the run, in a worker."""
         with self._group.lock:
-            if not self._is_parked:
+            if not self.take_out():
                 return  # cancelled meanwhile
-            self._is_parked = False
         self._step(self._worked)
 
     def _worked(self, _: None) -> Any:
@@ -330,11 +334,23 @@ class _Submission:
     def cancel(self, error: BaseException) -> bool:
         """End the run if it has no worker now; tell whether it had none."""
         with self._group.lock:
-            if not self._is_parked:
+            if not self.take_out():
                 return False
-            self._is_parked = False
-        self._step(partial(_thrown, self._coroutine, error))
+        self.throw(error)
         return True
+
+    def take_out(self) -> bool:
+        """Keep workers from it if it has none now; tell if so. The lock is held."""
+        is_parked, self._is_parked = self._is_parked, False
+        return is_parked
+
+    def put_back(self) -> None:
+        """Let it be taken out again, if it was and has not ended. The lock is held."""
+        self._is_parked = self in self._group
+
+    def throw(self, error: BaseException) -> None:
+        """End the run, which has been taken out."""
+        self._step(partial(_thrown, self._coroutine, error))
 
     def stop(self) -> None:
         """Have the run's code end at the next line of Python that it executes."""
@@ -383,8 +399,9 @@ class Submissions:
 
     def _reset(self) -> None:
         self.lock = threading.Lock()
-        self._none_left = threading.Condition(self.lock)
         self._live: set[_Submission] = set()
+        #: Opened when no run is left, if somebody waits for that.
+        self._none_left: Latch | None = None
 
     def submit(
         self,
@@ -412,9 +429,12 @@ class Submissions:
             self._live.discard(submission)
             if self._remembers and not state.is_completed():
                 self._failed.append(submission.future)
-            if not self._live:
-                self._none_left.notify_all()
+            if not self._live and self._none_left is not None:
+                self._none_left.open()
         return True
+
+    def __contains__(self, submission: _Submission) -> bool:
+        return submission in self._live
 
     def wait(self) -> None:
         """Wait until every run has ended."""
@@ -442,16 +462,15 @@ class Submissions:
         at_once
             Do not wait, whatever the error is.
         """
-        self._cancel_waiting()
-        if _is_abort(error) or isinstance(error, CancelledRun) or at_once:
-            self._stop(error)
-            return
         try:
-            self.wait()
-        except BaseException as other:
             self._cancel_waiting()
+            if not (_is_abort(error) or isinstance(error, CancelledRun) or at_once):
+                self.wait()
+                return
+        except BaseException as other:
             self._stop(other)
             raise
+        self._stop(error)
 
     async def end_early_async(
         self, error: BaseException, *, at_once: bool = False
@@ -467,20 +486,38 @@ class Submissions:
         self.end_early(error, at_once=True)
 
     def _cancel_waiting(self) -> None:
-        message = "The flow run ended before it was this task run's turn."
-        for submission in self._submissions():
-            submission.cancel(CancelledRun(message))
+        """End the runs that no worker has now."""
+        with self.lock:
+            # NB. All at once: what one of them holds must not let another one begin.
+            waiting = [each for each in self._live if each.take_out()]
+        error = CancelledRun("The flow run ended before it was this task run's turn.")
+        try:
+            while waiting:
+                waiting[-1].throw(error)
+                waiting.pop()
+        except BaseException:
+            with self.lock:
+                for submission in waiting:
+                    submission.put_back()
+            raise
 
     def _stop(self, error: BaseException) -> None:
         """Stop the runs that have begun; go on without those that do not obey."""
-        for submission in self._submissions():
-            submission.stop()
-        with self._none_left:
-            self._none_left.wait_for(lambda: not self._live, PATIENCE)
-        message = (
-            f"The flow run was ended by {type(error).__name__}. This task run did not "
-            f"stop within {PATIENCE:g} seconds, so its code goes on without it."
-        )
+        try:
+            self._cancel_waiting()
+            for submission in self._submissions():
+                submission.stop()
+            self._none_left = none_left = Latch()
+            if self._live:
+                none_left.wait(PATIENCE)
+        finally:
+            # Also of who presses Ctrl-C again, and does not want to wait.
+            self._abandon(
+                f"The flow run was ended by {type(error).__name__}. This task run did "
+                f"not stop within {PATIENCE:g} seconds, so its code goes on without it."
+            )
+
+    def _abandon(self, message: str) -> None:
         for submission in self._submissions():
             submission.abandon(message)
 

@@ -769,7 +769,9 @@ def test_ctrl_c_twice(notebook, until):
     ran = notebook.kernel.wait(sent)
 
     assert "KeyboardInterrupt" in ran.error
-    assert until(lambda: all(r.state.is_final() for r in notebook.records()), 3)
+    assert until(lambda: all(r.state.is_final() for r in notebook.records()), 3), [
+        (r.run.of, r.run.name, r.state.name) for r in notebook.records()
+    ]
     assert notebook.states("f") == ["Crashed"]
     works_as_before(notebook)
 

@@ -21,6 +21,7 @@ from nborch.exceptions import (
     UpstreamTaskError,
 )
 from nborch.futures import wait
+from nborch.logging import disable_run_logger
 from nborch.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -268,7 +269,15 @@ def test_a_long_chain_that_is_cancelled_ends(home):
     assert len(runs_of(home, "inc")) == 3_000
 
 
+@pytest.fixture
+def unlogged():
+    """No lines of runs: pytest would hold their records."""
+    with disable_run_logger():
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("unlogged")
 def test_many_mapped_runs_hold_little_memory():
     """A waiting run holds less than 5 KB, and one that has ended less than two."""
     count = 20_000
