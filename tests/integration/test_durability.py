@@ -96,7 +96,7 @@ def test_what_the_caller_has_seen_is_on_disk(script, home, call, count):
 
 
 RESULT = """
-    import asyncio, os, signal, time
+    import asyncio, os, signal
     from nborch import flow, task
 
     @task
@@ -146,65 +146,6 @@ RESULT = """
 def test_what_a_result_told_is_on_disk(script, home, call):
     """Outside of flows, what has returned is stored before it returns."""
     process = script(RESULT.format(call=call), NBORCH_LOG_LEVEL="ERROR")
-    process.wait(timeout=30)
-
-    assert process.returncode == -signal.SIGKILL
-    records = home.store.records()
-    assert len(records) == count
-    assert all(record.state.is_completed() for record in records)
-
-
-RESULT = """
-    import asyncio, os, signal, time
-    from nborch import flow, task
-
-    @task
-    def step(n=1):
-        return n
-
-    @task
-    async def step_async():
-        return 1
-
-    @task
-    def items():
-        yield 1
-
-    @task
-    async def items_async():
-        yield 1
-
-    @flow
-    async def flow_async():
-        return await step_async()
-
-    async def all_of(generator):
-        return [item async for item in generator]
-
-    {call}
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.parametrize(
-    ("call", "later"),
-    [
-        ("step(return_state=True)", 0),
-        ("list(items())", 0),
-        ("next(items())", 0),
-        ("asyncio.run(step_async())", 0),
-        ("asyncio.run(flow_async())", 0),
-        ("asyncio.run(all_of(items_async()))", 0),
-        ("step.submit().result()", 0),
-        ("step.map([1, 2, 3]).result()", 0),
-        ("step.submit(return_state=True)", 0),
-        ("items.submit().result()", 0),
-        ("step_async.submit().result()", 0),
-    ],
-)
-def test_what_a_result_told_is_on_disk(script, home, call, later):
-    """Outside of flows a call that returned is stored, what was submitted soon is."""
-    process = script(RESULT.format(call=call, later=later), NBORCH_LOG_LEVEL="ERROR")
     process.wait(timeout=30)
 
     assert process.returncode == -signal.SIGKILL, process.stderr.read()
