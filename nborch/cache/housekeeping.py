@@ -114,7 +114,8 @@ class Housekeeper:
         with self._lock:
             if action not in self._asked:
                 self._asked.append(action)
-            if self._thread is None:
+            # NB. In the child of a fork there is one that does not live.
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._work, name="nborch-cache", daemon=True
                 )
