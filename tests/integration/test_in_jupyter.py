@@ -846,7 +846,9 @@ def test_a_kernel_that_is_shut_down(new_kernel, tmp_path, until):
 def test_reruns_do_not_grow(notebook):
     """A cell that is run fifty times over leaves nothing of its runs behind."""
     notebook(
-        "import gc, logging\nlogging.getLogger('nborch.task_runs').disabled = True"
+        "import gc, logging\n"
+        "lines = logging.getLogger('nborch.task_runs')\n"
+        "lines.disabled = True"
     )
     again = "futures = [inc.submit(n) for n in range(100)]\nx = futures[-1].result()"
     held = "futures = None; gc.collect(); print(len(gc.get_objects()))"
@@ -861,6 +863,7 @@ def test_reruns_do_not_grow(notebook):
     # A cell leaves some objects of IPython's own; a run would leave several.
     assert int(notebook(held).stdout) - before < 50 * 100
     assert int(notebook("threading.active_count()").result) <= threads + 5
+    notebook("lines.disabled = False")  # other tests use this kernel too
 
 
 # Papermill.
