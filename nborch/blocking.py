@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nborch.futures import Future, wait
+from nborch.latches import Latch
 from nborch.lifecycle import Raised, Returned, Steps
 from nborch.performing import OVERDUE, TURN, Arm, Performer, act, called
 from nborch.settling import Settle, elsewhere
@@ -46,8 +47,8 @@ class Blocking:
 
     async def wait(self, arm: Arm) -> None:
         """Wait until what was armed is called, or until it is time for a look."""
-        called_back = threading.Event()
-        called_back.wait(OVERDUE if arm(called_back.set) else TURN)
+        called_back = Latch()
+        called_back.wait(OVERDUE if arm(called_back.open) else TURN)
 
 
 def drive(steps: Steps, performer: Performer, function: Callable[[], Any]) -> State:

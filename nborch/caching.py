@@ -1,4 +1,4 @@
-"""What a declaration says of reusing results: the policy that its options mean."""
+"""What a declaration says of reusing results: the policy or key that it means."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from nborch.cache_policies import (
     CachePolicy,
     enclosing_flow,
 )
-from nborch.exceptions import CacheWarning, InvalidDeclaration
+from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
 
-__all__ = ["StorageKey", "effective_policy", "policy_of"]
+__all__ = ["StorageKey", "effective_policy", "policy_of", "task_input_hash"]
 
 #: What a hand-written key may name.
 _NAMED = ("flow_run", "task_run", "parameters")
@@ -116,6 +116,33 @@ def effective_policy(
     if declared is None:
         return DEFAULT if flow_persists else None
     return None if declared == NO_CACHE else declared
+
+
+def task_input_hash(context: Any, parameters: dict[str, Any]) -> str | None:
+    """Return a key of the task's code and its parameters' content.
+
+    The code counts with every function, class and global that it uses, so that a
+    changed helper is noticed. Give it to `task` as ``cache_key_fn``. The key is None,
+    with one warning, where a parameter has no content to compare.
+    """
+    # Who reuses no result need not load what compares them (law 7).
+    from nborch.cache.code import code_digest
+    from nborch.cache.fingerprints import fingerprints
+    from nborch.cache.keys import cache_key
+
+    body = context.task
+    try:
+        found = fingerprints(parameters)
+        return cache_key(
+            body=code_digest(body.fn),
+            inputs=found.each,
+            options={"sharing": found.sharing},
+        )
+    except Unfingerprintable as error:
+        warnings.warn(
+            f"Task {body.name!r} runs uncached: {error}.", CacheWarning, stacklevel=2
+        )
+        return None
 
 
 def _check_options(

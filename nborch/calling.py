@@ -20,10 +20,11 @@ from nborch.remote import There, isolated
 from nborch.results import Recall
 from nborch.runs import RunKind
 from nborch.specs import Spec
+from nborch.states import State
 from nborch.task_runners.base import Elsewhere
 from nborch.upstream import Upstream, upstream_of
 
-__all__ = ["Call", "Callee", "timed_out"]
+__all__ = ["Call", "Callee", "ending", "timed_out", "write_down"]
 
 
 class Callee(Protocol):
@@ -281,3 +282,23 @@ class Call:
             return await asyncio.to_thread(call)
 
         return awaited
+
+
+def ending(
+    context: RunContext, state: State, *, return_state: bool
+) -> BaseException | None:
+    """Return what the caller of a run is to be told by raising, if anything."""
+    write_down(context)
+    error = state.data
+    if isinstance(error, BaseException) and not isinstance(error, Exception):
+        # Ctrl-C and sys.exit() pass through every run.
+        return error
+    if return_state or state.is_completed():
+        return None
+    return state.exception()
+
+
+def write_down(context: RunContext) -> None:
+    """Have on disk what a caller learns of a run that no other one waits for."""
+    if context.is_outermost:
+        context.home.recorder.flush()

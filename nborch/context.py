@@ -53,7 +53,7 @@ class RunContext:
         Its logger, once it has written a line; see `nborch.logs`.
     submissions
         The task runs that were submitted within it, once there is one; see
-        `nborch.submitting`. A flow run does not end before they do.
+        `nborch.submissions`. A flow run does not end before they do.
     lineage
         Where values came from that its task runs returned; see `nborch.lineage`.
     transaction

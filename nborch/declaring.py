@@ -1,48 +1,41 @@
 """What tasks and flows have in common: a declared function that makes runs."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from functools import update_wrapper
-from string import Formatter
 from types import MethodType
-from typing import Any, Generic, ParamSpec, Self, SupportsIndex, TypeVar, cast
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    SupportsIndex,
+    TypeVar,
+    cast,
+    overload,
+)
 
-from nborch import awaiting, blocking, generating
-from nborch.annotations import NotSet
-from nborch.calling import Call
+from nborch import awaiting, blocking
+from nborch.calling import Call, ending
 from nborch.context import RunContext
 from nborch.deadlines import door
-from nborch.exceptions import InvalidDeclaration, did_you_mean
+from nborch.declarations import check_template, checked_hooks
+from nborch.exceptions import InvalidDeclaration
 from nborch.parameters import plain_names, signature_of
 from nborch.portable import Portable, imported, stands_at
 from nborch.results import Recall
-from nborch.runs import RunKind
 from nborch.sketching import current_sketch
-from nborch.specs import (
-    Delays,
-    Hook,
-    RunNaming,
-    Spec,
-    checked_delays,
-    checked_name,
-    checked_naming,
-    checked_retries,
-    checked_tags,
-    checked_timeout,
-)
+from nborch.specs import Hook, Spec
 from nborch.states import State
+from nborch.yielding import run_generator
 
-__all__ = [
-    "Declared",
-    "callable_name",
-    "changed_options",
-    "checked_hooks",
-    "common_spec",
-]
+__all__ = ["Declared"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
 
 
@@ -86,9 +79,31 @@ class Declared(Generic[P, R]):
         self.isgenerator = self.yields_async or inspect.isgeneratorfunction(plain)
         self.bound: tuple[Any, ...] = ()
         self._options = dict(options)
-        _check_template(self.owner, spec.run_name, self.signature)
+        check_template(self.owner, spec.run_name, self.signature)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    @overload
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: "Declared[P, Coroutine[Any, Any, T]]",
+        /,
+        *args: Any,
+        return_state: Literal[True],
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self, /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def __call__(
+        self, /, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> R: ...
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Make a run and return its value.
 
         With ``return_state=True`` the run's state is returned and nothing is raised;
@@ -111,9 +126,9 @@ class Declared(Generic[P, R]):
         if self.isasync:
             return cast("R", self._run_async(call, return_state))
         if self.isgenerator:
-            return cast("R", self._run_generator(call, return_state))
+            return cast("R", run_generator(call, return_state=return_state))
         state = blocking.drive(call.steps(), call.performer, call.function())
-        error = _ending(call.context, state, return_state=return_state)
+        error = ending(call.context, state, return_state=return_state)
         if error is None:
             return cast("R", state if return_state else state.data)
         # NB. Raised here and nowhere deeper: each of our frames is two more lines in
@@ -133,7 +148,7 @@ class Declared(Generic[P, R]):
         """Do for an async function what `__call__` does for a plain one."""
         __tracebackhide__ = True
         state = await awaiting.drive(call.steps(), call.performer, call.function())
-        error = _ending(call.context, state, return_state=return_state)
+        error = ending(call.context, state, return_state=return_state)
         if error is None:
             return state if return_state else state.data
         try:
@@ -142,63 +157,7 @@ class Declared(Generic[P, R]):
             call.forget()
             del error, state
 
-    def _run_generator(self, call: Call, return_state: bool) -> Any:  # noqa: FBT001
-        """Return what hands out the items, or the state once they are all made."""
-        if self.yields_async:
-            items = self._yield_async(call)
-            return _state_in_the_end(items, call) if return_state else items
-        if not return_state:
-            return self._yield(call)
-        for _ in self._yield(call, raises=False):
-            pass
-        return call.context.state
-
-    def _yield(self, call: Call, *, raises: bool = True) -> Any:
-        __tracebackhide__ = True
-        limit = call.limit()
-        driver = generating.generate(call.steps(), call.performer, call.body, limit)
-        try:
-            state = yield from driver
-        except GeneratorExit:
-            _write_down(call.context)
-            raise
-        error = _ending(call.context, state, return_state=not raises)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                call.forget()
-                del error, state
-        # Where results are kept, the items are the run's.
-        return getattr(state.data, "value", None) if call.spec.reuses else state.data
-
-    async def _yield_async(self, call: Call, *, raises: bool = True) -> Any:
-        __tracebackhide__ = True
-        limit = call.limit()
-        driver = generating.generate_async(
-            call.steps(), call.performer, call.body, limit
-        )
-        ask: Awaitable[Any] = driver.asend(None)
-        while isinstance(item := await ask, generating.Item):
-            try:
-                ask = driver.asend((yield item.value))
-            except GeneratorExit:
-                await driver.athrow(generating.LeftOff())
-                await driver.aclose()
-                _write_down(call.context)
-                raise
-            except BaseException as error:  # noqa: BLE001  # it is the generator's
-                ask = driver.athrow(error)
-        await driver.aclose()
-        failure = _ending(call.context, item, return_state=not raises)
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                call.forget()
-                del failure, item
-
-    def __get__(self, instance: object, owner: type | None = None) -> Self:
+    def of(self, instance: object, owner: type | None = None) -> Self:
         """Return it as it is called on an instance or, a classmethod, on a class."""
         if not self._binds or self.bound:
             return self
@@ -369,166 +328,3 @@ class Declared(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
-
-
-async def _state_in_the_end(items: Any, call: Call) -> State | None:
-    try:
-        async for _ in items:
-            pass
-    except Exception:
-        if call.context.state is None or not call.context.state.is_final():
-            raise
-    return call.context.state
-
-
-def _ending(
-    context: RunContext, state: State, *, return_state: bool
-) -> BaseException | None:
-    """Return what the caller of a run is to be told by raising, if anything."""
-    _write_down(context)
-    error = state.data
-    if isinstance(error, BaseException) and not isinstance(error, Exception):
-        # Ctrl-C and sys.exit() pass through every run.
-        return error
-    if return_state or state.is_completed():
-        return None
-    return state.exception()
-
-
-def _write_down(context: RunContext) -> None:
-    """Have on disk what a caller learns of a run that no other one waits for."""
-    if context.is_outermost:
-        context.home.recorder.flush()
-
-
-def changed_options(
-    owner: str, options: Mapping[str, Any], changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the options of a declaration with some changed.
-
-    None stands for "as it was" where it cannot be meant.
-    """
-    for name in changes:
-        if name not in options:
-            raise InvalidDeclaration(
-                f"{owner} has no option {name!r}.{did_you_mean(name, options)}"
-            )
-    new = {
-        name: value
-        for name, value in changes.items()
-        if value is not NotSet and not (value is None and name in _NONE_KEEPS)
-    }
-    if "cache_key_fn" in new:
-        new.setdefault("cache_policy", NotSet)
-    elif "cache_policy" in new:
-        new["cache_key_fn"] = None
-    return {**options, **new}
-
-
-#: Options of which None cannot be meant.
-_NONE_KEEPS = frozenset(
-    {
-        "name", "description", "tags", "version", "cache_key_fn", "cache_expiration",
-        "timeout_seconds", "on_completion", "on_failure", "on_running", "on_crashed",
-        "on_cancellation", "on_rollback", "on_commit", "retry_condition_fn",
-        "viz_return_value", "task_runner", "validate_parameters", "isolate",
-        "flow_run_name", "cache_result_in_memory",
-    }
-)  # fmt: skip
-
-
-def callable_name(fn: Callable[..., Any]) -> str:
-    """Return the name of a function, or of the class of what can be called.
-
-    Raises
-    ------
-    InvalidDeclaration
-        It cannot be called.
-    """
-    if isinstance(fn, classmethod | staticmethod):
-        return str(fn.__func__.__name__)
-    if not callable(fn):
-        raise InvalidDeclaration("'fn' must be callable")
-    return str(getattr(fn, "__name__", type(fn).__name__))
-
-
-def common_spec(  # noqa: PLR0913  # the options of a decorator
-    kind: RunKind,
-    fn: Callable[..., Any],
-    default: str,
-    *,
-    name: str | None,
-    description: str | None,
-    tags: Iterable[str] | None,
-    version: str | None,
-    run_name: RunNaming | None,
-    retries: int | None,
-    retry_delay_seconds: Delays | None,
-    timeout_seconds: float | None,
-    log_prints: bool | None,
-    **hooks: Sequence[Hook] | None,
-) -> Spec:
-    """Return what tasks and flows have in common of a declaration, checked.
-
-    Parameters
-    ----------
-    default
-        The name if none was given.
-    """
-    name = checked_name(kind, default if name is None else name)
-    owner = f"{kind.value.title()} {name!r}"
-    retries = checked_retries(owner, retries)
-    return Spec(
-        kind=kind,
-        name=name,
-        description=description or inspect.getdoc(fn),
-        version=version,
-        tags=checked_tags(owner, tags),
-        run_name=checked_naming(owner, f"{kind.value}_run_name", run_name),
-        retries=retries,
-        retry_delays=checked_delays(owner, retry_delay_seconds, retries),
-        timeout=checked_timeout(owner, timeout_seconds),
-        log_prints=log_prints,
-        hooks=checked_hooks(owner, hooks),
-    )
-
-
-def _check_template(
-    owner: str, naming: RunNaming | None, signature: inspect.Signature
-) -> None:
-    """Raise if a template for run names asks for what no call could give."""
-    if not isinstance(naming, str):
-        return
-    known = signature.parameters
-    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        return
-    for _, field, _, _ in Formatter().parse(naming):
-        name = field and field.partition(".")[0].partition("[")[0]
-        if field is not None and name not in known:
-            raise InvalidDeclaration(
-                f"{owner}: the run name {naming!r} asks for {name!r}, which is no "
-                f"parameter. Its parameters are: {', '.join(known) or 'none'}."
-            )
-
-
-def checked_hooks(
-    owner: str, hooks: Mapping[str, Sequence[Hook] | None]
-) -> dict[str, tuple[Hook, ...]]:
-    """Return the hooks by option, those given; raise if one cannot be called."""
-    checked = {}
-    for option, given in hooks.items():
-        if given is None:
-            continue
-        if not isinstance(given, list | tuple):
-            raise InvalidDeclaration(
-                f"{owner}: {option} must be a list of functions, not {given!r}. "
-                f"Write {option}=[{getattr(given, '__name__', 'function')}]."
-            )
-        for hook in given:
-            if not callable(hook):
-                raise InvalidDeclaration(
-                    f"{owner}: {option} has {hook!r}, which cannot be called."
-                )
-        if given:
-            checked[option] = tuple(given)
-    return checked

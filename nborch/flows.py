@@ -1,27 +1,20 @@
 """Flows: functions that call tasks, tracked as one run."""
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from nborch.calling import Call
-from nborch.context import RunContext
-from nborch.deadlines import door, is_overdue
-from nborch.declaring import Declared, callable_name, changed_options, common_spec
-from nborch.exceptions import InvalidDeclaration, RunTimedOut
-from nborch.futures import Future, resolve_futures_to_states
+from nborch.deadlines import door
+from nborch.declarations import changed_options
+from nborch.declaring import Declared
+from nborch.finishing import close, end_early, is_late, observed, with_states
+from nborch.flow_options import FlowOptions, flow_spec
 from nborch.generating import Asked
-from nborch.lifecycle import state_of_value
-from nborch.logs import tell
-from nborch.nested import hold
 from nborch.parameters import bind, spread
-from nborch.runs import RunKind, flow_run_name
-from nborch.serializers import checked_serializer
+from nborch.runs import flow_run_name
 from nborch.showing import of_flow
 from nborch.sketching import Sketch, sketched, sketched_async
-from nborch.specs import Delays, Hook, RunNaming, Spec, checked_jitter
-from nborch.states import Completed, State
+from nborch.specs import Delays, Hook, RunNaming, Spec
 from nborch.submitting import Submissions
 from nborch.task_runners.base import TaskRunner
 from nborch.task_runners.threads import ThreadPoolTaskRunner
@@ -30,38 +23,10 @@ from nborch.validation import Validation
 __all__ = ["Flow", "FlowOptions", "flow"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
-
-
-class FlowOptions(TypedDict, total=False):
-    """The options of a flow, by name and type; `flow` says what they mean."""
-
-    name: str | None
-    version: str | None
-    flow_run_name: RunNaming | None
-    retries: int | None
-    retry_delay_seconds: Delays | None
-    retry_jitter_factor: float | None
-    task_runner: TaskRunner | None
-    description: str | None
-    tags: Iterable[str] | None
-    timeout_seconds: float | None
-    validate_parameters: bool
-    persist_result: bool | None
-    result_storage: object
-    result_serializer: object
-    cache_result_in_memory: bool
-    log_prints: bool | None
-    on_completion: Sequence[Hook] | None
-    on_failure: Sequence[Hook] | None
-    on_cancellation: Sequence[Hook] | None
-    on_crashed: Sequence[Hook] | None
-    on_running: Sequence[Hook] | None
-
-
-#: A message names at most this many of the task runs that failed.
-MOST_NAMED = 3
 
 
 class Flow(Declared[P, R]):
@@ -97,6 +62,20 @@ class Flow(Declared[P, R]):
         """
         return self._validation.validated(parameters)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: "Flow[Concatenate[Any, Q], T]",
+        instance: object,
+        owner: type | None = None,
+    ) -> "Flow[Q, T]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return it as it is called on an instance or, a classmethod, on a class."""
+        return self.of(instance, owner)
+
     def with_options(self, **options: Unpack[FlowOptions]) -> Self:
         """Return this flow with some options changed; the original stays as it is.
 
@@ -107,7 +86,8 @@ class Flow(Declared[P, R]):
         'monthly'
         """
         options_now = changed_options(self.owner, self._options, options)
-        changed: Self = _flow_of(self._declared_fn(), **options_now)
+        fn = self._declared_fn()
+        changed = cast("Self", Flow(fn, flow_spec(fn, options_now), options_now))
         return changed.bound_to(*self.bound) if self.bound else changed
 
     def on_cancellation(self, hook: H) -> H:
@@ -170,15 +150,15 @@ class Flow(Declared[P, R]):
         try:
             value = self._function(call)
             if context.submissions is None:
-                return _with_states(value, context)
-            value = _with_states(value, context)
+                return with_states(value, context)
+            value = with_states(value, context)
             context.submissions.wait()
         except BaseException as error:
-            _end_early(context, error)
+            end_early(context, error)
             # NB. As in `Call.forget`: this frame is held by the error.
             del context
             raise
-        return _observed(value, context)
+        return observed(value, context)
 
     async def _ended_async(self, call: Call) -> Any:
         context = call.context
@@ -187,17 +167,17 @@ class Flow(Declared[P, R]):
             submissions: Submissions | None = context.submissions
             if submissions is not None:
                 await submissions.wait_async()
-            value = _with_states(value, context)
+            value = with_states(value, context)
         except BaseException as error:
             submissions = context.submissions
             if submissions is not None:
                 try:
-                    await submissions.end_early_async(error, at_once=_is_late(error))
+                    await submissions.end_early_async(error, at_once=is_late(error))
                 finally:
-                    _close(context)
+                    close(context)
             del context, submissions
             raise
-        return value if submissions is None else _observed(value, context)
+        return value if submissions is None else observed(value, context)
 
     def _items(self, call: Call) -> Any:
         """Yield the function's items; wait in the end for what it submitted."""
@@ -205,13 +185,13 @@ class Flow(Declared[P, R]):
         try:
             value = yield from self._function(call)
         except BaseException as error:
-            _end_early(context, error)
+            end_early(context, error)
             del context
             raise
         if context.submissions is None:
             return value
         context.submissions.wait()
-        return _observed(value, context)
+        return observed(value, context)
 
     async def _items_async(self, call: Call) -> Any:
         context = call.context
@@ -227,12 +207,12 @@ class Flow(Declared[P, R]):
                 except BaseException as error:  # noqa: BLE001  # it is the generator's
                     asked = Asked(error=error)
         except BaseException as error:
-            _end_early(context, error)
+            end_early(context, error)
             del context
             raise
         if context.submissions is not None:
             await context.submissions.wait_async()
-            _observed(None, context)
+            observed(None, context)
 
     @door
     def _function(self, call: Call) -> Any:
@@ -242,68 +222,6 @@ class Flow(Declared[P, R]):
         call.context.parameters = parameters
         args, kwargs = spread(self.signature, parameters)
         return self.fn(*args, **kwargs)
-
-
-def _with_states(value: Any, context: RunContext) -> Any:
-    """Return the value with states in place of futures, whose runs are waited for."""
-    if isinstance(value, Future):
-        return resolve_futures_to_states(value)
-    # Only a flow that submits something is likely to return futures within a value.
-    if context.submissions is not None and hold((value,), (Future,), _Nothing):
-        return resolve_futures_to_states(value)
-    return value
-
-
-class _Nothing:
-    """A type without instances."""
-
-
-def _is_late(error: BaseException) -> bool:
-    """Tell whether the flow run, or one around it, has taken longer than it may."""
-    return isinstance(error, RunTimedOut) and is_overdue()
-
-
-def _end_early(context: RunContext, error: BaseException) -> None:
-    """End what was submitted within a flow that ends by `error`."""
-    submissions: Submissions | None = context.submissions
-    if submissions is None:
-        return
-    try:
-        if isinstance(error, GeneratorExit):
-            # Nobody wants more items, which is no reason to break off what was begun.
-            submissions.wait()
-        else:
-            submissions.end_early(error, at_once=_is_late(error))
-    finally:
-        _close(context)
-
-
-def _close(context: RunContext) -> None:
-    submissions: Submissions = context.submissions
-    # NB. Last: until its runs have ended they may submit others, which belong to it.
-    context.submissions = None
-    submissions.close()
-
-
-def _observed(value: Any, context: RunContext) -> Any:
-    """Return the value, or a state that tells of failures that nobody asked about."""
-    submissions: Submissions = context.submissions
-    _close(context)
-    failed, count = submissions.unobserved()
-    state = state_of_value(value)
-    if not failed or not state.is_completed():
-        return value
-    names = [f"{each.name} ({each.state.message})" for each in failed[:MOST_NAMED]]
-    more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
-    message = (
-        f"{len(failed)} of {count} submitted task runs did not complete, and nobody "
-        f"asked how they ended: {', '.join(names)}{more}."
-    )
-    advice = "Ask each future for its result(), or return the futures from the flow."
-    tell(context, logging.WARNING, "%s %s", message, advice)
-    if isinstance(value, State):
-        return replace(state, message=state.message or message)
-    return Completed(message=message, data=state.data)
 
 
 @overload
@@ -377,52 +295,5 @@ def flow(
     options = dict(locals())
     del options["fn"]
     if fn is None:
-        return lambda function: _flow_of(function, **options)
-    return _flow_of(fn, **options)
-
-
-def _flow_of(fn: Callable[..., Any], **options: Any) -> Any:
-    """Return the flow that `flow` was asked for, its options checked."""
-    given = dict(options)
-    spec = common_spec(
-        RunKind.FLOW,
-        fn,
-        callable_name(fn).replace("_", "-"),
-        run_name=given.pop("flow_run_name"),
-        **{name: given.pop(name) for name in _COMMON},
-    )
-    owner = f"Flow {spec.name!r}"
-    if given["result_storage"]:
-        raise InvalidDeclaration(
-            f"{owner}: result_storage is not supported. Results are kept in the home "
-            "folder: set NBORCH_HOME to have it elsewhere."
-        )
-    _check_runner(owner, given["task_runner"])
-    spec = replace(
-        spec,
-        retry_jitter=checked_jitter(owner, given["retry_jitter_factor"]),
-        persists=given["persist_result"],
-        result_serializer=checked_serializer(owner, given["result_serializer"]),
-    )
-    return Flow(fn, spec, options)
-
-
-_COMMON = (
-    "name", "description", "tags", "version", "retries", "retry_delay_seconds",
-    "timeout_seconds", "log_prints", "on_completion", "on_failure", "on_running",
-    "on_cancellation", "on_crashed",
-)  # fmt: skip
-
-
-def _check_runner(owner: str, runner: object) -> None:
-    if runner is None or callable(getattr(runner, "duplicate", None)):
-        if not isinstance(runner, type):
-            return
-        raise InvalidDeclaration(
-            f"{owner}: task_runner must be a runner, not its class. "
-            f"Write task_runner={runner.__name__}()."
-        )
-    raise InvalidDeclaration(
-        f"{owner}: task_runner must be a runner such as "
-        f"ThreadPoolTaskRunner(max_workers=8), not {runner!r}."
-    )
+        return lambda function: Flow(function, flow_spec(function, options), options)
+    return Flow(fn, flow_spec(fn, options), options)

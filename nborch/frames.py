@@ -24,10 +24,20 @@ F = TypeVar("F", bound=Callable[..., object])
 def users_lines(traceback: TracebackType | None) -> TracebackType | None:
     """Return the traceback without the engine's frames above the user's last one.
 
-    What is below that one stays: the error is from there.
+    What is below that one stays: the error is from there. What the engine calls them
+    through, such as an event loop, goes with it.
     """
     frames = list(_frames(traceback))
-    theirs = [i for i, frame in enumerate(frames) if not _is_ours(frame)]
+    others = [i for i, frame in enumerate(frames) if not _is_ours(frame)]
+    theirs = []
+    within = False
+    for i, frame in enumerate(frames):
+        package = _module(frame).partition(".")[0]
+        within = _is_ours(frame) or (within and package in sys.stdlib_module_names)
+        if not within:
+            theirs.append(i)
+    # A task may be a function of Python's own.
+    theirs = theirs or others
     last = theirs[-1] if theirs else -1
     return linked([frames[i] for i in theirs] + frames[last + 1 :])
 
@@ -64,7 +74,7 @@ _again: set[CodeType] = set()
 
 def raises_again(function: F) -> F:
     """Mark a function that raises what ended a run, maybe not for the first time."""
-    _again.add(function.__code__)  # type: ignore[attr-defined]  # a function, it says
+    _again.add(function.__code__)
     return function
 
 

@@ -1,7 +1,5 @@
 """Kernels: what is different where this process is the kernel of a notebook."""
 
-import signal
-import socket
 import sys
 import threading
 import weakref
@@ -30,6 +28,10 @@ def wake_on_signals(loop: Any) -> None:
         return
     if threading.current_thread() is not threading.main_thread():
         return
+    # Who has no kernel need not load them (law 7).
+    import signal
+    import socket
+
     _woken.add(loop)
     known = signal.set_wakeup_fd(-1)
     if known != -1:
@@ -45,5 +47,5 @@ def wake_on_signals(loop: Any) -> None:
     signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
 
 
-def _read(hears: socket.socket, _tells: socket.socket) -> None:
+def _read(hears: Any, _tells: Any) -> None:
     hears.recv(4096)

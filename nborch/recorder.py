@@ -1,5 +1,6 @@
 """The recorder: takes events at once, brings them to the store in groups."""
 
+import logging
 import os
 import threading
 import time
@@ -7,10 +8,10 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from nborch.events import Event, EventKind
 from nborch.exceptions import NborchWarning, StoreError
+from nborch.latches import Latch
 from nborch.store.base import RunStore
 
 __all__ = ["Recorder"]
@@ -56,6 +57,8 @@ class Recorder:
         self._closing = False
         self._fault: StoreError | None = None
         self._changed = threading.Condition()
+        #: How much must be written, and what to open then.
+        self._flushes: list[tuple[int, Latch]] = []
         self._thread: threading.Thread | None = None
         self._listeners: tuple[Callable[[Event], object], ...] = ()
 
@@ -111,14 +114,15 @@ class Recorder:
         """Wait until all that was recorded is on disk; tell whether it is."""
         with self._changed:
             goal = self._taken + len(self._waiting)
-            if self._written >= goal:
-                return True
+            if self._written >= goal or self._fault is not None:
+                return self._written >= goal
             self._urgent = True
+            written = Latch()
+            self._flushes.append((goal, written))
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self._written >= goal or self._fault is not None, timeout
-            )
-            return self._written >= goal
+        # NB. Not with the condition: Ctrl-C must not leave its lock in disorder.
+        written.wait(timeout)
+        return self._written >= goal
 
     def subscribe(self, listener: Callable[[Event], object]) -> None:
         """Call `listener` with every event, in the thread that records it."""
@@ -168,6 +172,16 @@ class Recorder:
             if not self._write(events):
                 return
 
+    def _tell_flushed(self) -> None:
+        """Let go on who waits for what is written now, or for nothing any more."""
+        waiting = self._flushes
+        self._flushes = []
+        for goal, written in waiting:
+            if self._written >= goal or self._fault is not None:
+                written.open()
+            else:
+                self._flushes.append((goal, written))
+
     def _sleep(self) -> None:
         """Wait until there is something to do."""
         while not (self._waiting or self._closing):
@@ -191,6 +205,7 @@ class Recorder:
                     self._fault = None
                     dropped, self._dropped = self._dropped, 0
                     self._changed.notify_all()
+                    self._tell_flushed()
                 if dropped:
                     _warn(
                         f"{dropped} events were not recorded, because the run store "
@@ -217,6 +232,7 @@ class Recorder:
         with self._changed:
             self._fault = error
             self._changed.notify_all()
+            self._tell_flushed()
         if first:
             _warn(f"{error} Runs go on and are recorded as soon as it can be used.")
         deadline = time.monotonic() + RETRY
@@ -233,9 +249,11 @@ class Recorder:
 
 
 def _warn(message: str) -> None:
-    # NB. Where warnings are errors, raising here would end the writer thread.
-    with suppress(NborchWarning):
+    try:
         warnings.warn(message, NborchWarning, stacklevel=2)
+    except NborchWarning:
+        # Where warnings are errors, raising it would end the writer thread.
+        logging.getLogger("nborch.engine").warning(message)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()

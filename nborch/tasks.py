@@ -1,24 +1,32 @@
 """Tasks: functions whose calls are tracked, retried and reused."""
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from nborch.annotations import NotSet
-from nborch.cache_policies import NO_CACHE, CacheKeyFunction, CachePolicy
-from nborch.caching import effective_policy, policy_of
+from nborch.cache_policies import CacheKeyFunction, CachePolicy
+from nborch.caching import effective_policy, task_input_hash
 from nborch.calling import Call
 from nborch.context import RunContext
-from nborch.declaring import Declared, callable_name, changed_options, common_spec
-from nborch.exceptions import CacheWarning, InvalidDeclaration, Unfingerprintable
+from nborch.declarations import changed_options
+from nborch.declaring import Declared
 from nborch.futures import Future, FutureList
 from nborch.generating import listed, listed_async
 from nborch.mapping import mapped
 from nborch.results import CallRecall, Recall
-from nborch.runs import RunKind, task_run_name
-from nborch.serializers import checked_serializer
+from nborch.runs import task_run_name
 from nborch.showing import of_task
 from nborch.sketching import current_sketch
 from nborch.specs import (
@@ -27,11 +35,11 @@ from nborch.specs import (
     RetryCondition,
     RunNaming,
     Spec,
-    checked_condition,
-    checked_jitter,
     exponential_backoff,
 )
-from nborch.submitting import submissions_of
+from nborch.states import State
+from nborch.submissions import submissions_of
+from nborch.task_options import TaskOptions, task_spec
 
 __all__ = [
     "Task",
@@ -42,41 +50,10 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
-
-
-class TaskOptions(TypedDict, total=False):
-    """The options of a task, by name and type; `task` says what they mean."""
-
-    name: str | None
-    description: str | None
-    tags: Iterable[str] | None
-    version: str | None
-    cache_policy: CachePolicy | None
-    cache_key_fn: CacheKeyFunction | None
-    cache_expiration: timedelta | None
-    task_run_name: RunNaming | None
-    retries: int | None
-    retry_delay_seconds: Delays | None
-    retry_jitter_factor: float | None
-    retry_condition_fn: RetryCondition | None
-    persist_result: bool | None
-    result_storage: object
-    result_serializer: object
-    result_storage_key: str | None
-    cache_result_in_memory: bool
-    timeout_seconds: float | None
-    log_prints: bool | None
-    refresh_cache: bool | None
-    isolate: bool
-    on_completion: Sequence[Hook] | None
-    on_failure: Sequence[Hook] | None
-    on_running: Sequence[Hook] | None
-    on_rollback: Sequence[Callable[[Any], object]] | None
-    on_commit: Sequence[Callable[[Any], object]] | None
-    viz_return_value: object
-    asset_deps: object
 
 
 class Task(Declared[P, R]):
@@ -89,7 +66,38 @@ class Task(Declared[P, R]):
     8
     """
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(  # type: ignore[overload-overlap]  # no parameter may be called so
+        self, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Generator[T, Any, Any]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Future[list[T]]: ...
+
+    @overload
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]",
+        *args: Any,
+        wait_for: Iterable[Any] | None,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    @overload
+    def submit(
+        self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any
+    ) -> Future[R]: ...
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Make a run in a worker of the flow's task runner; return its future at once.
 
         ::
@@ -120,7 +128,20 @@ class Task(Declared[P, R]):
             return cast("Future[R]", future.state)
         return future
 
-    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]:
+    @overload
+    def map(
+        self, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> list[State]: ...
+
+    @overload
+    def map(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: Any, **kwargs: Any
+    ) -> FutureList[T]: ...
+
+    @overload
+    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]: ...
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a run for each item of the iterables among the arguments.
 
         ``add.map([1, 2], unmapped(10))`` and ``add.map([1, 2], 10)`` both call
@@ -172,6 +193,20 @@ class Task(Declared[P, R]):
             call.steps(gathers=True), call.performer, function, is_async=is_async
         )
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: "Task[Concatenate[Any, Q], T]",
+        instance: object,
+        owner: type | None = None,
+    ) -> "Task[Q, T]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return it as it is called on an instance or, a classmethod, on a class."""
+        return self.of(instance, owner)
+
     def with_options(self, **options: Unpack[TaskOptions]) -> Self:
         """Return this task with some options changed; the original stays as it is.
 
@@ -183,7 +218,8 @@ class Task(Declared[P, R]):
         (3, 10)
         """
         options_now = changed_options(self.owner, self._options, options)
-        changed: Self = _task_of(self._declared_fn(), **options_now)
+        fn = self._declared_fn()
+        changed = cast("Self", Task(fn, task_spec(fn, options_now), options_now))
         return changed.bound_to(*self.bound) if self.bound else changed
 
     @property
@@ -347,100 +383,5 @@ def task(
     options = dict(locals())
     del options["fn"]
     if fn is None:
-        return lambda function: _task_of(function, **options)
-    return _task_of(fn, **options)
-
-
-def _task_of(fn: Callable[..., Any], **options: Any) -> Any:
-    """Return the task that `task` was asked for, its options checked."""
-    given = dict(options)
-    spec = common_spec(
-        RunKind.TASK,
-        fn,
-        callable_name(fn),
-        run_name=given.pop("task_run_name"),
-        **{name: given.pop(name) for name in _COMMON},
-    )
-    owner = f"Task {spec.name!r}"
-    _check_absent(owner, given)
-    policy = given["cache_policy"]
-    serializer = checked_serializer(owner, given["result_serializer"])
-    policy = policy_of(
-        owner,
-        # Not given, it follows the flow; None says that nothing is to be reused.
-        cache_policy=None if policy is NotSet else policy or NO_CACHE,
-        cache_key_fn=given["cache_key_fn"],
-        persist_result=given["persist_result"],
-        result_storage_key=given["result_storage_key"],
-        result_serializer=serializer,
-    )
-    effective = effective_policy(policy, flow_persists=False)
-    spec = replace(
-        spec,
-        retry_jitter=checked_jitter(owner, given["retry_jitter_factor"]),
-        retry_condition=checked_condition(owner, given["retry_condition_fn"]),
-        isolate=bool(given["isolate"]),
-        reuses=effective is not None,
-        refreshes=bool(given["refresh_cache"]),
-        cache_policy=policy,
-        cache_expiration=_checked_expiration(owner, given["cache_expiration"]),
-        persists=given["persist_result"],
-        result_serializer=serializer,
-        result_storage_key=given["result_storage_key"],
-    )
-    return Task(fn, spec, options)
-
-
-_COMMON = (
-    "name", "description", "tags", "version", "retries", "retry_delay_seconds",
-    "timeout_seconds", "log_prints", "on_completion", "on_failure", "on_running",
-    "on_rollback", "on_commit",
-)  # fmt: skip
-
-
-def _check_absent(owner: str, options: dict[str, Any]) -> None:
-    """Raise for options of Prefect's that nborch has something else for."""
-    for name, instead in (
-        (
-            "result_storage",
-            "Results are kept in the home folder: NBORCH_HOME says where that is.",
-        ),
-        ("asset_deps", "Assets do not exist here: pass what a task needs to it."),
-    ):
-        if options.get(name):
-            raise InvalidDeclaration(f"{owner}: {name} is not supported. {instead}")
-
-
-def _checked_expiration(owner: str, expiration: object) -> timedelta | None:
-    if expiration is None or isinstance(expiration, timedelta):
-        return expiration
-    raise InvalidDeclaration(
-        f"{owner}: cache_expiration must be a timedelta, not {expiration!r}."
-    )
-
-
-def task_input_hash(context: Any, parameters: dict[str, Any]) -> str | None:
-    """Return a key of the task's code and its parameters' content.
-
-    The code counts with every function, class and global that it uses, so that a
-    changed helper is noticed. Give it to `task` as ``cache_key_fn``. The key is None,
-    with one warning, where a parameter has no content to compare.
-    """
-    # Who reuses no result need not load what compares them (law 7).
-    from nborch.cache.code import code_digest
-    from nborch.cache.fingerprints import fingerprints
-    from nborch.cache.keys import cache_key
-
-    body = context.task
-    try:
-        found = fingerprints(parameters)
-        return cache_key(
-            body=code_digest(body.fn),
-            inputs=found.each,
-            options={"sharing": found.sharing},
-        )
-    except Unfingerprintable as error:
-        warnings.warn(
-            f"Task {body.name!r} runs uncached: {error}.", CacheWarning, stacklevel=2
-        )
-        return None
+        return lambda function: Task(function, task_spec(function, options), options)
+    return Task(fn, task_spec(fn, options), options)

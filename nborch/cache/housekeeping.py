@@ -51,8 +51,12 @@ class Housekeeper:
         self._due = time.monotonic() + GATHERING
         #: Bytes that were kept since the last look; the first one is always due.
         self._unseen = float("inf")
+        #: How many results were kept.
+        self._kept = 0
         #: The total above which room is made: it may be that none can be.
         self._bound = float(limit or 0)
+        self._lock = threading.Lock()
+        self._asked: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
 
     def used(self, key: str) -> None:
@@ -65,6 +69,7 @@ class Housekeeper:
         """Note that a result of this many bytes was kept."""
         if self.limit is None:
             return
+        self._kept += 1
         self._unseen += size
         if self._unseen < self.limit * GROWTH:
             return
@@ -91,16 +96,36 @@ class Housekeeper:
             self.write_uses()
 
     def _shrink(self) -> None:
-        if self.limit is not None:
-            with suppress(IndexUnavailable, OSError):
+        if self.limit is None:
+            return
+        with suppress(IndexUnavailable, OSError):
+            while True:
+                kept = self._kept
                 self._make_room(int(self.limit * TARGET))
                 # Files that results share count more than once in the total.
                 total = self._index.total()
-                self._bound = max(self.limit, total * (1 + GROWTH))
+                # What was kept meanwhile is none of what cannot be dropped.
+                if total <= self.limit or kept == self._kept:
+                    self._bound = max(self.limit, total * (1 + GROWTH))
+                    return
 
-    def _start(self, action: Callable[[], object]) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=action, name="nborch-cache", daemon=True
-            )
-            self._thread.start()
+    def _start(self, action: Callable[[], None]) -> None:
+        """Do something soon, in the thread, after what it does now."""
+        with self._lock:
+            if action not in self._asked:
+                self._asked.append(action)
+            # NB. In the child of a fork there is one that does not live.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._work, name="nborch-cache", daemon=True
+                )
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._asked:
+                    self._thread = None
+                    return
+                action = self._asked.pop(0)
+            action()

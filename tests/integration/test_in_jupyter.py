@@ -328,7 +328,7 @@ def test_errors_show_the_users_lines(notebook):
     for how, code in causes.items():
         error = plain(notebook(code).error)
 
-        assert "----> 3     return 1 / n" in error, how
+        assert re.search(r"^----> 3 +return 1 / n$", error, re.MULTILINE), (how, error)
         assert "ZeroDivisionError: division by zero" in error, how
         assert "/nborch/" not in error, (how, error)
         frames = re.findall(r"^Cell In", error, re.MULTILINE)
@@ -686,6 +686,7 @@ def test_ctrl_c(notebook, until, case):
     error = plain(ran.error)
     assert error.rstrip(" \n:").endswith(raised), error
     assert "/nborch/" not in error, error
+    assert "contextlib" not in error, error
     works_as_before(notebook)
 
 
@@ -768,7 +769,9 @@ def test_ctrl_c_twice(notebook, until):
     ran = notebook.kernel.wait(sent)
 
     assert "KeyboardInterrupt" in ran.error
-    assert until(lambda: all(r.state.is_final() for r in notebook.records()), 3)
+    assert until(lambda: all(r.state.is_final() for r in notebook.records()), 3), [
+        (r.run.of, r.run.name, r.state.name) for r in notebook.records()
+    ]
     assert notebook.states("f") == ["Crashed"]
     works_as_before(notebook)
 
@@ -843,7 +846,9 @@ def test_a_kernel_that_is_shut_down(new_kernel, tmp_path, until):
 def test_reruns_do_not_grow(notebook):
     """A cell that is run fifty times over leaves nothing of its runs behind."""
     notebook(
-        "import gc, logging\nlogging.getLogger('nborch.task_runs').disabled = True"
+        "import gc, logging\n"
+        "lines = logging.getLogger('nborch.task_runs')\n"
+        "lines.disabled = True"
     )
     again = "futures = [inc.submit(n) for n in range(100)]\nx = futures[-1].result()"
     held = "futures = None; gc.collect(); print(len(gc.get_objects()))"
@@ -858,6 +863,7 @@ def test_reruns_do_not_grow(notebook):
     # A cell leaves some objects of IPython's own; a run would leave several.
     assert int(notebook(held).stdout) - before < 50 * 100
     assert int(notebook("threading.active_count()").result) <= threads + 5
+    notebook("lines.disabled = False")  # other tests use this kernel too
 
 
 # Papermill.

@@ -49,7 +49,7 @@ def test_the_contracts_are_kept():
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("states.py", "from nborch import flows", "Imports go down the floors"),
+        ("states/base.py", "from nborch import flows", "Imports go down the floors"),
         (
             "store/queries.py",
             "from nborch.store import sqlite",

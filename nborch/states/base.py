@@ -1,60 +1,17 @@
-"""The states a run passes through, and which state may follow which.
+"""The state of a run: its type, its name for people, and what came of it."""
 
->>> Completed(message="all rows kept")
-Completed('all rows kept')
->>> Cached().is_completed()
-True
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from nborch.exceptions import (
-    CancelledRun,
-    CrashedRun,
-    FailedRun,
-    InvalidTransition,
-    UnfinishedRun,
-)
+from nborch.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
 from nborch.frames import as_raised, raises_again
 from nborch.showing import of_state
 
-__all__ = [
-    "TRANSITIONS",
-    "AwaitingConcurrencySlot",
-    "AwaitingRetry",
-    "Cached",
-    "Cancelled",
-    "Cancelling",
-    "Completed",
-    "Crashed",
-    "Failed",
-    "InfrastructurePending",
-    "Late",
-    "NotReady",
-    "Paused",
-    "Pending",
-    "Retrying",
-    "Running",
-    "Scheduled",
-    "State",
-    "StateDetails",
-    "StateGroup",
-    "StateType",
-    "Submitting",
-    "Suspended",
-    "TimedOut",
-    "allowed_before",
-    "check_transition",
-    "get_state_exception",
-    "is_last",
-    "is_state_iterable",
-    "raise_state_exception",
-]
+__all__ = ["FINAL", "UNHAPPY", "State", "StateDetails", "StateType", "is_last"]
 
 
 class StateType(StrEnum):
@@ -84,31 +41,23 @@ class StateType(StrEnum):
 
 
 T = StateType
+#: Those that no other state can follow.
 FINAL = frozenset({T.COMPLETED, T.FAILED, T.CANCELLED, T.CRASHED})
-_ENDS = frozenset({T.FAILED, T.CANCELLED, T.CRASHED, T.CANCELLING})
-
-#: Which state types may follow each; ``None`` stands for a run just made.
-TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = MappingProxyType(
-    {
-        None: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING}),
-        T.SCHEDULED: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED}) | _ENDS,
-        T.PENDING: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED, T.COMPLETED})
-        | _ENDS,
-        T.RUNNING: frozenset({T.SCHEDULED, T.RUNNING, T.PAUSED, T.COMPLETED}) | _ENDS,
-        T.PAUSED: frozenset({T.SCHEDULED, T.PENDING, T.RUNNING, T.PAUSED}) | _ENDS,
-        T.CANCELLING: frozenset({T.CANCELLED, T.COMPLETED, T.FAILED, T.CRASHED}),
-        # A final state never changes.
-        T.COMPLETED: frozenset(),
-        T.FAILED: frozenset(),
-        T.CANCELLED: frozenset(),
-        T.CRASHED: frozenset(),
-    }
-)
-
+#: Those of a run that ended otherwise than well.
+UNHAPPY = frozenset({T.FAILED, T.CRASHED, T.CANCELLED})
 
 # NB. Shared by all states without any; nobody writes into a state's details.
 _NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 _NAMES = {kind: kind.value.title() for kind in StateType}
+
+
+def is_last(kind: str, name: str) -> bool:
+    """Tell whether no state can follow one of a type that is called so.
+
+    >>> is_last("PENDING", "Pending"), is_last("PENDING", "NotReady")
+    (False, True)
+    """
+    return kind in FINAL or (name == "NotReady" and kind == T.PENDING)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -260,7 +209,7 @@ class State:
         if isinstance(data, BaseException):
             return data
         for state in [data] if isinstance(data, State) else _states_in(data):
-            if state.type in _UNHAPPY:
+            if state.type in UNHAPPY:
                 return state.exception()
         stand_in = {T.CRASHED: CrashedRun, T.CANCELLED: CancelledRun}
         told = self.message or (data if isinstance(data, str) else f"Run {self!r}")
@@ -331,9 +280,6 @@ class StateDetails:
     scheduled_time: datetime | None = None
 
 
-_UNHAPPY = frozenset({T.FAILED, T.CRASHED, T.CANCELLED})
-
-
 def _at(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
@@ -342,207 +288,3 @@ def _states_in(data: Any) -> "list[State]":
     if isinstance(data, list | tuple | set | frozenset):
         return [item for item in data if isinstance(item, State)]
     return []
-
-
-class StateGroup:
-    """Several states, and what they come to.
-
-    >>> StateGroup([Completed(), Failed()]).counts_message()
-    "total: 2, 'COMPLETED': 1, 'FAILED': 1"
-    """
-
-    def __init__(self, states: Iterable[State]) -> None:
-        self.states = list(states)
-        self.total_count = len(self.states)
-
-    def count(self, kind: StateType) -> int:
-        """Return how many states are of a type."""
-        return sum(state.type is kind for state in self.states)
-
-    @property
-    def fail_count(self) -> int:
-        """How many states are failed or crashed."""
-        return self.count(T.FAILED) + self.count(T.CRASHED)
-
-    def all_completed(self) -> bool:
-        """Tell whether every run ended well."""
-        return all(state.is_completed() for state in self.states)
-
-    def any_cancelled(self) -> bool:
-        """Tell whether a run was cancelled."""
-        return any(state.is_cancelled() for state in self.states)
-
-    def any_failed(self) -> bool:
-        """Tell whether a run failed or crashed."""
-        return self.fail_count > 0
-
-    def any_paused(self) -> bool:
-        """Tell whether a run is paused."""
-        return any(state.is_paused() for state in self.states)
-
-    def all_final(self) -> bool:
-        """Tell whether every run has ended."""
-        return all(state.is_final() for state in self.states)
-
-    def counts_message(self) -> str:
-        """Return how many states there are of each type, in words."""
-        counts = {kind: self.count(kind) for kind in StateType}
-        told = [f"{kind.value!r}: {count}" for kind, count in counts.items() if count]
-        return ", ".join([f"total: {self.total_count}", *told])
-
-
-def get_state_exception(state: State) -> BaseException:
-    """Return the exception that ended a failed, crashed or cancelled run."""
-    if state.type not in _UNHAPPY:
-        raise ValueError(f"Expected failed or crashed state got {state!r}.")
-    return state.exception()
-
-
-def raise_state_exception(state: State) -> None:
-    """Raise the exception that ended the run, if one did."""
-    if state.type in _UNHAPPY:
-        raise state.exception()
-
-
-def is_state_iterable(obj: object) -> bool:
-    """Tell whether `obj` is a list, tuple or set of states, and not empty."""
-    if not isinstance(obj, list | tuple | set | frozenset) or not obj:
-        return False
-    return all(isinstance(item, State) for item in obj)
-
-
-def check_transition(before: State | None, after: State) -> None:
-    """Raise `InvalidTransition` unless `after` may follow `before`.
-
-    >>> check_transition(Running(), Completed())
-    >>> check_transition(Completed(), Running())
-    Traceback (most recent call last):
-    nborch.exceptions.InvalidTransition: A run cannot go from Completed() to Running().
-    """
-    if after.type not in TRANSITIONS[None if before is None else before.type] or (
-        before is not None and before.is_over()
-    ):
-        start = "its start" if before is None else repr(before)
-        raise InvalidTransition(f"A run cannot go from {start} to {after!r}.")
-
-
-def is_last(kind: str, name: str) -> bool:
-    """Tell whether no state can follow one of a type that is called so.
-
-    >>> is_last("PENDING", "Pending"), is_last("PENDING", "NotReady")
-    (False, True)
-    """
-    return kind in FINAL or (name == "NotReady" and kind == T.PENDING)
-
-
-def allowed_before(target: StateType) -> tuple[StateType, ...]:
-    """Return the state types that may go to `target`.
-
-    >>> allowed_before(StateType.RUNNING)[0]
-    <StateType.SCHEDULED: 'SCHEDULED'>
-    """
-    return tuple(s for s, after in TRANSITIONS.items() if s and target in after)
-
-
-def Scheduled(scheduled_time: datetime | None = None, **fields: Any) -> State:
-    """Return a state that waits for a time to come; now if none is given."""
-    return _until(scheduled_time, "", fields)
-
-
-def Late(scheduled_time: datetime | None = None, **fields: Any) -> State:
-    """Return the state of a run whose time has come and gone."""
-    return _until(scheduled_time, "Late", fields)
-
-
-def AwaitingRetry(scheduled_time: datetime | None = None, **fields: Any) -> State:
-    """Return the state between two attempts."""
-    return _until(scheduled_time, "AwaitingRetry", fields)
-
-
-def AwaitingConcurrencySlot(
-    scheduled_time: datetime | None = None, **fields: Any
-) -> State:
-    """Return the state of a run that waits for its tags' concurrency limits."""
-    return _until(scheduled_time, "AwaitingConcurrencySlot", fields)
-
-
-def _until(at: datetime | None, name: str, fields: dict[str, Any]) -> State:
-    if at is not None:
-        details = {**fields.get("details", {}), "scheduled_time": at.timestamp()}
-        fields = {**fields, "details": details}
-    return State(T.SCHEDULED, fields.pop("name", name), **fields)
-
-
-def Pending(**fields: Any) -> State:
-    """Return the state of a run that is about to run."""
-    return State(T.PENDING, **fields)
-
-
-def NotReady(**fields: Any) -> State:
-    """Return the state of a run whose upstream failed, so that it never runs."""
-    return State(T.PENDING, "NotReady", **fields)
-
-
-def Submitting(**fields: Any) -> State:
-    """Return the state of a run that a worker is about to start."""
-    return State(T.PENDING, "Submitting", **fields)
-
-
-def InfrastructurePending(**fields: Any) -> State:
-    """Return the state of a run whose process is being started."""
-    return State(T.PENDING, "InfrastructurePending", **fields)
-
-
-def Running(**fields: Any) -> State:
-    """Return the state of a run whose code is being executed."""
-    return State(T.RUNNING, **fields)
-
-
-def Retrying(**fields: Any) -> State:
-    """Return the state of a second or later attempt."""
-    return State(T.RUNNING, "Retrying", **fields)
-
-
-def Completed(**fields: Any) -> State:
-    """Return the state of a run that ended well."""
-    return State(T.COMPLETED, **fields)
-
-
-def Cached(**fields: Any) -> State:
-    """Return the state of a run whose result was reused."""
-    return State(T.COMPLETED, "Cached", **fields)
-
-
-def Failed(**fields: Any) -> State:
-    """Return the state of a run that its own code ended."""
-    return State(T.FAILED, **fields)
-
-
-def TimedOut(**fields: Any) -> State:
-    """Return the state of a run that took longer than it was given."""
-    return State(T.FAILED, "TimedOut", **fields)
-
-
-def Crashed(**fields: Any) -> State:
-    """Return the state of a run whose process ended under it."""
-    return State(T.CRASHED, **fields)
-
-
-def Cancelled(**fields: Any) -> State:
-    """Return the state of a run that somebody ended."""
-    return State(T.CANCELLED, **fields)
-
-
-def Cancelling(**fields: Any) -> State:
-    """Return the state of a run that somebody asked to end."""
-    return State(T.CANCELLING, **fields)
-
-
-def Paused(**fields: Any) -> State:
-    """Return the state of a run that is stopped for a while."""
-    return State(T.PAUSED, **fields)
-
-
-def Suspended(**fields: Any) -> State:
-    """Return the state of a run that is stopped and has given its process back."""
-    return State(T.PAUSED, "Suspended", **fields)

@@ -1,91 +1,22 @@
-"""Futures: what a submitted task run will have come to.
-
->>> from nborch import flow, task
->>> @task
-... def double(n: int) -> int:
-...     return 2 * n
->>> @flow
-... def doubled():
-...     futures = [double.submit(n) for n in (1, 2)]
-...     wait(futures)
-...     return [future.result() for future in futures]
-"""
+"""The future of one task run: what it will have come to."""
 
 import logging
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from nborch.frames import raises_again, shown_briefly
+from nborch.frames import raises_again
+from nborch.futures.slots import stepped_aside, waited
 from nborch.kernels import wake_on_signals
-from nborch.nested import replaced
+from nborch.latches import Latch
 from nborch.showing import of_future
 from nborch.states import Pending, State
 
-__all__ = [
-    "DoneAndNotDoneFutures",
-    "Future",
-    "FutureList",
-    "PrefectFuture",
-    "PrefectFutureList",
-    "Slot",
-    "as_completed",
-    "ended",
-    "resolve_futures_to_results",
-    "resolve_futures_to_states",
-    "slot",
-    "wait",
-]
+__all__ = ["Future", "ended"]
 
 R = TypeVar("R")
-
-
-class Slot(Protocol):
-    """A worker's right to work, which it gives back while it waits."""
-
-    def leave(self) -> None:
-        """Let another worker work."""
-        ...
-
-    def enter(self) -> None:
-        """Wait until this worker may work again."""
-        ...
-
-
-#: The slot of the worker that runs this code, if one does.
-slot: ContextVar[Slot | None] = ContextVar("nborch_slot", default=None)
-
-
-@contextmanager
-def _stepped_aside() -> Iterator[None]:
-    """Wait without keeping another run from running."""
-    held = slot.get()
-    if held is not None:
-        held.leave()
-    try:
-        yield
-    except BaseException as error:
-        shown_briefly(error)
-        raise
-    finally:
-        if held is not None:
-            held.enter()
-
-
-def _waited(ended: threading.Event, timeout: float | None) -> bool:
-    """Wait without keeping another run from running; tell whether it is over."""
-    try:
-        with _stepped_aside():
-            return ended.wait(timeout)
-    except KeyboardInterrupt as error:
-        # The locks that we wait by say nothing to who pressed Ctrl-C.
-        raise error.with_traceback(None)  # noqa: B904  # it is the same error
-
 
 # One lock for all: it is held for the moment of a hand-over only.
 _handing_over = threading.Lock()
@@ -120,12 +51,17 @@ class Future(Generic[R]):
         "_observed",
         "_peek",
         "_state",
+        "_write_down",
         "name",
         "task_run_id",
     )
 
     def __init__(
-        self, task_run_id: str, name: str, peek: Callable[[], State | None]
+        self,
+        task_run_id: str,
+        name: str,
+        peek: Callable[[], State | None],
+        write_down: Callable[[], object] | None = None,
     ) -> None:
         self.task_run_id = task_run_id
         self.name = name
@@ -133,6 +69,8 @@ class Future(Generic[R]):
         self._state: State | None = None
         self._callbacks: list[Callable[[Future[R]], object]] | None = None
         self._observed = False
+        #: Has on disk what the future tells, where no other run waits for it.
+        self._write_down = write_down
 
     @property
     def state(self) -> State:
@@ -152,17 +90,20 @@ class Future(Generic[R]):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run has ended, or `timeout` seconds are over."""
         __tracebackhide__ = True  # IPython and pytest show the user's lines
-        if self._state is not None:
-            return
-        ended = threading.Event()
+        if self._state is None:
+            ended = Latch()
 
-        def tell(_: object) -> None:
-            ended.set()
+            def tell(_: object) -> None:
+                ended.open()
 
-        self.on_end(tell)
-        if not _waited(ended, timeout):
-            # Who looks again and again must not leave something behind each time.
-            self.off_end(tell)
+            self.on_end(tell)
+            if not waited(ended, timeout):
+                # Who looks again and again must not leave something behind each time.
+                self.off_end(tell)
+                return
+        if self._write_down is not None:
+            self._write_down()
+            self._write_down = None
 
     @raises_again
     def result(
@@ -289,7 +230,7 @@ async def ended(future: Future[Any]) -> None:
     future.on_end(tell)
     try:
         # An async task gives its place back while it awaits another.
-        with _stepped_aside():
+        with stepped_aside():
             await told
     except BaseException:
         future.off_end(tell)
@@ -315,142 +256,3 @@ def _ended(task_run_id: str, name: str, state: State) -> Future[Any]:
     future: Future[Any] = Future(task_run_id, name, lambda: None)
     future.end(state)
     return future
-
-
-class FutureList(list[Future[R]]):
-    """The futures of a `map`, in the order of its arguments."""
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until all runs have ended, or `timeout` seconds are over."""
-        wait(self, timeout)
-
-    def result(
-        self,
-        timeout: float | None = None,
-        raise_on_failure: bool = True,  # noqa: FBT001, FBT002  # as in Prefect
-    ) -> list[R]:
-        """Return what the runs returned, in order.
-
-        Raises
-        ------
-        TimeoutError
-            Some run has not ended within `timeout` seconds.
-        """
-        __tracebackhide__ = True
-        missing = wait(self, timeout).not_done
-        if missing:
-            raise TimeoutError(
-                f"{len(missing)} of {len(self)} task runs did not end within "
-                f"{timeout} seconds. They go on; ask again later."
-            )
-        results = []
-        # No comprehension: before Python 3.12 that is a frame, which would be shown.
-        for future in self:
-            results.append(future.result(raise_on_failure=raise_on_failure))  # noqa: PERF401
-        return results
-
-
-#: Prefect's names.
-PrefectFuture = Future
-PrefectFutureList = FutureList
-
-
-class DoneAndNotDoneFutures(NamedTuple):
-    """The futures whose runs have ended, and the others."""
-
-    done: set[Future[Any]]
-    not_done: set[Future[Any]]
-
-
-def wait(
-    futures: Iterable[Future[Any]], timeout: float | None = None
-) -> DoneAndNotDoneFutures:
-    """Wait until all runs have ended; return which have and which have not.
-
-    Parameters
-    ----------
-    timeout
-        Seconds to wait at most; for ever if not given.
-    """
-    __tracebackhide__ = True
-    futures = list(futures)
-    ended = threading.Event()
-    missing = [future for future in futures if not future.done()]
-    if missing:
-        # NB. Counted by pop(), which no two threads can do to one item.
-        left = missing[:-1]
-
-        def count(_: object) -> None:
-            try:
-                left.pop()
-            except IndexError:
-                ended.set()
-
-        for future in missing:
-            future.on_end(count)
-        if not _waited(ended, timeout):
-            for future in missing:
-                future.off_end(count)
-    done = {future for future in futures if future.done()}
-    return DoneAndNotDoneFutures(done, set(futures) - done)
-
-
-def as_completed(
-    futures: Iterable[Future[R]], timeout: float | None = None
-) -> Iterator[Future[R]]:
-    """Yield each future when its run has ended, the first one first.
-
-    Raises
-    ------
-    TimeoutError
-        Some runs have not ended within `timeout` seconds.
-    """
-    import time
-
-    waited = set(futures)
-    ready: deque[Future[R]] = deque()
-    changed = threading.Condition()
-
-    def take(future: Future[R]) -> None:
-        with changed:
-            ready.append(future)
-            changed.notify()
-
-    for future in waited:
-        future.on_end(take)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    try:
-        for left in range(len(waited), 0, -1):
-            if not ready:
-                rest = None if deadline is None else deadline - time.monotonic()
-                with _stepped_aside(), changed:
-                    if not changed.wait_for(lambda: ready, rest):
-                        raise TimeoutError(
-                            f"{left} of {len(waited)} task runs did not end within "
-                            f"{timeout} seconds."
-                        )
-            yield ready.popleft()
-    finally:
-        for future in waited:
-            future.off_end(take)
-
-
-def resolve_futures_to_states(expr: Any) -> Any:
-    """Return the expression with the state of each future in place of it.
-
-    Waits for every future in it, at any depth.
-    """
-    return replaced(expr, (Future,), _last_state)
-
-
-def resolve_futures_to_results(expr: Any) -> Any:
-    """Return the expression with the result of each future in place of it.
-
-    Waits for every future in it, at any depth; a failed one raises.
-    """
-    return replaced(expr, (Future,), lambda future: future.result())
-
-
-def _last_state(future: Future[Any]) -> State:
-    future.wait()
-    return future.state
