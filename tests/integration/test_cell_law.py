@@ -239,7 +239,7 @@ class Pair:
                     + "\n".join(
                         f"{n}: {left[what].get(n)} but plain {expected.get(n)}"
                         for n in differ
-                    )  # fmt: skip
+                    )
                 )
             raise AssertionError(f"{what} differs, after\n{story}")
         return other
