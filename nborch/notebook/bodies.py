@@ -7,7 +7,7 @@ from types import CodeType
 from typing import Any
 
 from nborch.notebook.analysis import CellAnalysis, analyse
-from nborch.notebook.header import Header
+from nborch.notebook.headers.header import Header
 
 __all__ = ["CellBody", "Source"]
 

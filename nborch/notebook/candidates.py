@@ -13,9 +13,9 @@ from typing import Any
 from nborch.cache.base import KeptResult, ResultStore
 from nborch.cache.keys import digest
 from nborch.exceptions import Unfingerprintable
+from nborch.notebook.effects.surroundings import Surroundings
+from nborch.notebook.files.traces import digests_now, unchanged
 from nborch.notebook.imports import module_fingerprints
-from nborch.notebook.surroundings import Surroundings
-from nborch.notebook.traces import digests_now, unchanged
 
 __all__ = ["candidate_key", "find", "fits", "found_by"]
 

@@ -18,7 +18,22 @@ from nborch.lifecycle import Hit
 from nborch.notebook.bodies import CellBody, Source
 from nborch.notebook.candidates import find, found_by
 from nborch.notebook.declared import Declarations
-from nborch.notebook.families import changed_class, class_digests
+from nborch.notebook.displays.recording import Recording, record
+from nborch.notebook.displays.replaying import replay
+from nborch.notebook.effects.families import changed_class, class_digests
+from nborch.notebook.effects.keeping import Restored, described, kept, phrase
+from nborch.notebook.effects.namespace import (
+    Changes,
+    Uncachable,
+    changes,
+    inputs_of,
+    is_shells,
+)
+from nborch.notebook.effects.preferences import preferences
+from nborch.notebook.effects.recipes import recipes
+from nborch.notebook.effects.seeding import watch_seeds
+from nborch.notebook.effects.surroundings import Surroundings, restore_generators
+from nborch.notebook.files.traces import FileTrace, trace_files, traces_of
 from nborch.notebook.imports import (
     imported_modules,
     module_fingerprints,
@@ -26,22 +41,7 @@ from nborch.notebook.imports import (
     used_modules,
 )
 from nborch.notebook.ingredients import UNDEFINED, Ingredients
-from nborch.notebook.keeping import Restored, described, kept, phrase
-from nborch.notebook.namespace import (
-    Changes,
-    Uncachable,
-    changes,
-    inputs_of,
-    is_shells,
-)
-from nborch.notebook.preferences import preferences
 from nborch.notebook.reached import reached
-from nborch.notebook.recipes import recipes
-from nborch.notebook.recording import Recording, record
-from nborch.notebook.replaying import replay
-from nborch.notebook.seeding import watch_seeds
-from nborch.notebook.surroundings import Surroundings, restore_generators
-from nborch.notebook.traces import FileTrace, trace_files, traces_of
 from nborch.view.badge import Badge
 
 __all__ = ["CellTask"]

@@ -11,11 +11,11 @@ from pathlib import Path
 from nborch.cache.keys import digest
 from nborch.exceptions import InvalidDeclaration, did_you_mean
 from nborch.notebook.analysis import CellAnalysis
-from nborch.notebook.header import Header
+from nborch.notebook.effects.namespace import Uncachable
+from nborch.notebook.files.traces import RACY
+from nborch.notebook.headers.header import Header
+from nborch.notebook.headers.options import TASK
 from nborch.notebook.ingredients import UNDEFINED
-from nborch.notebook.namespace import Uncachable
-from nborch.notebook.options import TASK
-from nborch.notebook.traces import RACY
 
 __all__ = [
     "Declarations",

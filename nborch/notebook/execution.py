@@ -16,7 +16,7 @@ from nborch.home import Home
 from nborch.lifecycle import lifecycle
 from nborch.notebook.client import run_cells
 from nborch.notebook.documents import Document
-from nborch.notebook.header import parse_header
+from nborch.notebook.headers.header import parse_header
 from nborch.notebook.magics import is_flow, is_task
 from nborch.notebook.reports import CellOutcome, CellReport
 from nborch.parameters import shown

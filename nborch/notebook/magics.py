@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 from nborch.notebook.analysis import analyse
-from nborch.notebook.completion import HeaderCompletion
-from nborch.notebook.manual import manual
-from nborch.notebook.options import FLOW, TASK
+from nborch.notebook.headers.completion import HeaderCompletion
+from nborch.notebook.headers.manual import manual
+from nborch.notebook.headers.options import FLOW, TASK
 from nborch.notebook.reruns import magic as reruns
 from nborch.notebook.session import CellSession
 

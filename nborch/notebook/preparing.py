@@ -12,7 +12,7 @@ from nborch.notebook.attempts import Attempts, Bindings, CellPerformer
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
 from nborch.notebook.declared import check_limits, check_needs
-from nborch.notebook.header import Header, parse_header
+from nborch.notebook.headers.header import Header, parse_header
 from nborch.runs import RunKind, task_run_name
 from nborch.specs import Spec
 from nborch.view.notices import Notice

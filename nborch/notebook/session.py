@@ -17,15 +17,15 @@ from nborch.events import Event, run_created, state_entered
 from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
-from nborch.notebook.completion import Seen
-from nborch.notebook.header import Header
+from nborch.notebook.displays.tracebacks import show_as_own
+from nborch.notebook.headers.completion import Seen
+from nborch.notebook.headers.header import Header
+from nborch.notebook.headers.manual import manual
 from nborch.notebook.kernel import request_metadata, sent_context
-from nborch.notebook.manual import manual
 from nborch.notebook.outputs import EVENT_MIME
 from nborch.notebook.preparing import Prepared, asked, in_one_line, prepare
 from nborch.notebook.refuge import usable_home
 from nborch.notebook.reruns.noting import Notes
-from nborch.notebook.tracebacks import show_as_own
 from nborch.runs import Run, RunKind, flow_run_name
 from nborch.specs import Spec
 from nborch.states import Completed, Running, State
@@ -156,7 +156,7 @@ class CellSession:
         """Return the cells in the background."""
         if self.background is None:
             # Few notebooks have cells in the background.
-            from nborch.notebook.background import Board
+            from nborch.notebook.background.board import Board
 
             self.background = Board(self._shell, self)
         return self.background

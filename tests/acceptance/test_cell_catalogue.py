@@ -43,7 +43,7 @@ FORGET = """
 def _forget():
     import os
     from nborch.home import current_home
-    from nborch.notebook.namespace import is_shells
+    from nborch.notebook.effects.namespace import is_shells
     os.chdir({folder!r})
     cache, shell = current_home().cache, get_ipython()
     for entry in list(cache.entries()) if {all} else ():

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from nborch.exceptions import NborchWarning
+from nborch.notebook.effects.namespace import is_shells
 from nborch.notebook.magics import load_ipython_extension
-from nborch.notebook.namespace import is_shells
 from nborch.view.badge import MIME
 
 __all__ = ["NborchWarning", "Shell", "Shown", "picture"]

@@ -520,7 +520,7 @@ def test_prints_are_logged(page, mode):
     seen = value(
         page,
         "from nborch.home import current_home as _home\n"
-        "from nborch.notebook.background import jobs as _jobs\n"
+        "from nborch.notebook.background.board import jobs as _jobs\n"
         "_home().recorder.flush()\n"
         "[e.data['message'] for e in _home().store.logs(_jobs()[-1].run_id)]",
     )
@@ -574,7 +574,7 @@ def test_a_killed_process(page):
 @pytest.mark.parametrize("body", ["time.sleep(0.01)", "await asyncio.sleep(0.01)"])
 def test_cancel(page, tmp_path, mode, body):
     """A cell in the background can be cancelled, and asked how far it is."""
-    page("import asyncio, time\nfrom nborch.notebook.background import jobs")
+    page("import asyncio, time\nfrom nborch.notebook.background.board import jobs")
     begun = tmp_path / "begun"
     body = f"open({str(begun)!r}, 'w').close()\nwhile True: {body}\nx = 1"
     job = page(submitted(body, f"%%task job --submit={mode}"))

@@ -15,8 +15,8 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
-from nborch.notebook.namespace import Uncachable
-from nborch.notebook.traces import RACY, trace_files, traces_of, unchanged
+from nborch.notebook.effects.namespace import Uncachable
+from nborch.notebook.files.traces import RACY, trace_files, traces_of, unchanged
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from nborch.cache.picklers import Unstorable
 from nborch.cache.serializers import dump, load
 from nborch.notebook.analysis import analyse
-from nborch.notebook.parcels import Home, packed, unpacked
-from nborch.notebook.reaching import obstacle_to_threads, reach
-from nborch.notebook.scopes import Scope, effect_on
-from nborch.notebook.stages import Stage, Standing
+from nborch.notebook.background.parcels import Home, packed, unpacked
+from nborch.notebook.background.reaching import obstacle_to_threads, reach
+from nborch.notebook.background.scopes import Scope, effect_on
+from nborch.notebook.background.stages import Stage, Standing
 from nborch.view.badge import Badge, Outcome
 
 # Scopes.
@@ -189,7 +189,7 @@ import pickle, sys, types
 main = types.ModuleType("__main__")
 sys.modules["__main__"], names = main, vars(main)
 from nborch.cache.fingerprints import fingerprint
-from nborch.notebook.parcels import Home, packed, unpacked
+from nborch.notebook.background.parcels import Home, packed, unpacked
 """
 WRITER = f"""
 {MAIN}

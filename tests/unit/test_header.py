@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nborch.exceptions import InvalidDeclaration
-from nborch.notebook.completion import HeaderCompletion, Seen
-from nborch.notebook.header import Header, header_reads, parse_header
-from nborch.notebook.manual import manual
-from nborch.notebook.options import FLOW, OPTIONS, TASK, options_of, read_span
+from nborch.notebook.headers.completion import HeaderCompletion, Seen
+from nborch.notebook.headers.header import Header, header_reads, parse_header
+from nborch.notebook.headers.manual import manual
+from nborch.notebook.headers.options import FLOW, OPTIONS, TASK, options_of, read_span
 
 HOUR = timedelta(hours=1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from nborch.cache.fingerprints import fingerprint
 from nborch.notebook.analysis import analyse
-from nborch.notebook.namespace import (
+from nborch.notebook.effects.namespace import (
     Changes,
     Uncachable,
     changes,

@@ -5,8 +5,13 @@ import threading
 
 import pytest
 
-from nborch.notebook.recording import MOST_DISPLAYS, MOST_TEXT, Recording, record
-from nborch.notebook.replaying import replay
+from nborch.notebook.displays.recording import (
+    MOST_DISPLAYS,
+    MOST_TEXT,
+    Recording,
+    record,
+)
+from nborch.notebook.displays.replaying import replay
 
 
 class Publisher:

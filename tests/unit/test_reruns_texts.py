@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from nborch.exceptions import InvalidDeclaration
-from nborch.notebook.header import parse_header
+from nborch.notebook.headers.header import parse_header
 from nborch.notebook.reruns.functions import (
     as_function,
     bound_by,

@@ -5,9 +5,9 @@ from typing import Any
 from nborch.cache.fingerprints import fingerprint
 from nborch.exceptions import InvalidDeclaration
 from nborch.notebook.cells import CellTask
+from nborch.notebook.effects.surroundings import Surroundings, restore_generators
 from nborch.notebook.reruns.reports import Report, Row
 from nborch.notebook.reruns.steps import CellRun, Outcome
-from nborch.notebook.surroundings import Surroundings, restore_generators
 
 __all__ = ["check"]
 

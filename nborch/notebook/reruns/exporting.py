@@ -8,7 +8,7 @@ from typing import Any
 
 from nborch.exceptions import InvalidDeclaration
 from nborch.notebook.analysis import CellAnalysis
-from nborch.notebook.header import Header
+from nborch.notebook.headers.header import Header
 from nborch.notebook.reruns.functions import (
     Function,
     as_function,

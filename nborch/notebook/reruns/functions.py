@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from nborch.notebook.header import Header
+from nborch.notebook.headers.header import Header
 
 __all__ = ["Function", "as_function", "bound_by", "identifier", "imports_in"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from nborch.cache.fingerprints import fingerprint
 from nborch.notebook.cells import CellTask
+from nborch.notebook.files.traces import unchanged
 from nborch.notebook.ingredients import (
     UNDEFINED,
     Difference,
@@ -21,7 +22,6 @@ from nborch.notebook.ingredients import (
 )
 from nborch.notebook.reruns.history import History
 from nborch.notebook.reruns.steps import CellRun, Outcome, PlainRun, Step
-from nborch.notebook.traces import unchanged
 
 __all__ = ["Standing", "Status", "Survey"]
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from nborch.cache.keys import digest
 from nborch.notebook.analysis import CellAnalysis, analyse
-from nborch.notebook.header import Header
+from nborch.notebook.headers.header import Header
 from nborch.notebook.ingredients import Ingredients
 
 __all__ = ["UNNAMED", "CellRun", "Outcome", "PlainRun", "Step"]

@@ -5,8 +5,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from nborch.notebook.bodies import Source
-from nborch.notebook.namespace import is_shells
-from nborch.notebook.options import FLOW
+from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.headers.options import FLOW
 from nborch.notebook.reruns.history import History
 from nborch.notebook.reruns.steps import CellRun, PlainRun
 

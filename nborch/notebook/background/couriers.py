@@ -29,8 +29,8 @@ _PRELOADS = (
     "diskcache",
     "importlib.metadata",
     "nborch.cache.results",
-    "nborch.notebook.errands",
-    "nborch.notebook.errand_shells",
+    "nborch.notebook.background.errands",
+    "nborch.notebook.background.errand_shells",
     "nborch.remote",
     "xxhash",
 )

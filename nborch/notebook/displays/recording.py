@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
-from nborch.notebook.lingering import Running
-from nborch.notebook.tapping import Taker, tapped
+from nborch.notebook.displays.tapping import Taker, tapped
+from nborch.notebook.effects.lingering import Running
 
 __all__ = ["Recording", "record"]
 

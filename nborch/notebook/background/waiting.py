@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from nborch.notebook.jobs import Job
-from nborch.notebook.stages import listed
+from nborch.notebook.background.jobs import Job
+from nborch.notebook.background.stages import listed
 from nborch.showing import duration
 from nborch.view.notices import Notice
 

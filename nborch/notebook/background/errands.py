@@ -22,13 +22,13 @@ from nborch.cache.fingerprints import fingerprint
 from nborch.cache.picklers import Unstorable
 from nborch.context import current_run
 from nborch.home import Home as Folder
+from nborch.notebook.background.parcels import Home, Parcel, packed, unpacked
+from nborch.notebook.background.scopes import effect_on
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
-from nborch.notebook.namespace import is_shells
-from nborch.notebook.parcels import Home, Parcel, packed, unpacked
-from nborch.notebook.parts import TooManyParts, parts_of
-from nborch.notebook.scopes import effect_on
-from nborch.notebook.surroundings import Surroundings, restore_generators
+from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.effects.parts import TooManyParts, parts_of
+from nborch.notebook.effects.surroundings import Surroundings, restore_generators
 
 __all__ = ["PART", "Account", "Errand", "run"]
 
@@ -119,7 +119,7 @@ def run(errand: Errand) -> None:
     end.connect(errand.address)
     with Connection(end.detach()) as connection:
         relay = Relay(connection)
-        from nborch.notebook.errand_shells import ErrandShell, shell_for
+        from nborch.notebook.background.errand_shells import ErrandShell, shell_for
 
         shell: ErrandShell = shell_for(errand, relay)
         try:
@@ -307,7 +307,7 @@ def _sharing(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> set[str]:
         theirs = parts_of(values.values())
         for name, value in inputs.items():
             parts = parts_of([value])
-            from nborch.notebook.parts import shares_memory
+            from nborch.notebook.effects.parts import shares_memory
 
             if parts.met.keys() & theirs.met.keys() or shares_memory(
                 theirs.arrays, parts

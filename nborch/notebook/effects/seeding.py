@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import Any
 
-from nborch.notebook.surroundings import same_state
+from nborch.notebook.effects.surroundings import same_state
 
 __all__ = ["watch_seeds"]
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from nborch.exceptions import InvalidDeclaration, did_you_mean
-from nborch.notebook.expansion import Unread, names_in, words_of
-from nborch.notebook.options import OPTIONS, Option, Takes, Unfit, options_of
+from nborch.notebook.headers.expansion import Unread, names_in, words_of
+from nborch.notebook.headers.options import OPTIONS, Option, Takes, Unfit, options_of
 
 __all__ = ["Header", "header_reads", "parse_header"]
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first line asks for; `nborch.notebook.options` says what it means.
+    """What the first line asks for; `nborch.notebook.headers.options` explains it.
 
     Parameters
     ----------

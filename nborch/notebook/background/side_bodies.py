@@ -8,10 +8,10 @@ from typing import Any
 
 from nborch.context import RunContext
 from nborch.exceptions import CancelledRun
+from nborch.notebook.background.couriers import Courier
+from nborch.notebook.background.errands import Account, Errand, run
+from nborch.notebook.background.side_shells import SideShell
 from nborch.notebook.cells import CellTask
-from nborch.notebook.couriers import Courier
-from nborch.notebook.errands import Account, Errand, run
-from nborch.notebook.side_shells import SideShell
 from nborch.remote import There
 from nborch.task_runners.surroundings import Surroundings
 from nborch.timers import interrupt

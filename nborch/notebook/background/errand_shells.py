@@ -14,7 +14,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Type
 from traitlets.config import Config
 
-from nborch.notebook.posting import Prints, refused
+from nborch.notebook.displays.posting import Prints, refused
 
 __all__ = ["ErrandShell", "shell_for"]
 

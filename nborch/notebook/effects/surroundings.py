@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nborch.cache.fingerprints import fingerprint
-from nborch.notebook.namespace import Uncachable
+from nborch.notebook.effects.namespace import Uncachable
 
 __all__ = ["Surroundings", "restore_generators", "same_state"]
 

@@ -13,14 +13,20 @@ from nborch.cache.fingerprints.arrays import span
 from nborch.cache.fingerprints.bytecode import shape
 from nborch.cache.serializers import Tied, Unstorable
 from nborch.cache.views import shared_spans
-from nborch.notebook.memory import SHARED, Memory, columns_of, copies_on_write, owner_of
-from nborch.notebook.parts import (
+from nborch.notebook.effects.memory import (
+    SHARED,
+    Memory,
+    columns_of,
+    copies_on_write,
+    owner_of,
+)
+from nborch.notebook.effects.parts import (
     Parts,
     TooManyParts,
     named,
     parts_of,
 )
-from nborch.notebook.paths import Path, follow, paths_to
+from nborch.notebook.effects.paths import Path, follow, paths_to
 
 __all__ = ["Live", "tie"]
 

@@ -15,23 +15,23 @@ from nborch.context import RunContext
 from nborch.exceptions import CancelledRun, FailedRun, UpstreamTaskError
 from nborch.lifecycle import lifecycle
 from nborch.notebook.analysis import CellAnalysis
-from nborch.notebook.bodies import Source
-from nborch.notebook.cells import CellTask
-from nborch.notebook.errands import PART, Account, generators
-from nborch.notebook.namespace import is_shells
-from nborch.notebook.posting import redirect
-from nborch.notebook.preparing import Prepared, prepare
-from nborch.notebook.scopes import Effect, effect_on
-from nborch.notebook.side_bodies import ProcessBody, ThreadBody
-from nborch.notebook.side_effects import (
+from nborch.notebook.background.errands import PART, Account, generators
+from nborch.notebook.background.scopes import Effect, effect_on
+from nborch.notebook.background.side_bodies import ProcessBody, ThreadBody
+from nborch.notebook.background.side_effects import (
     Missing,
     SideRecall,
     inputs_for,
     missing_names,
     returned,
 )
-from nborch.notebook.side_shells import SideShell
-from nborch.notebook.stages import STAGES, Stage, Standing, listed
+from nborch.notebook.background.side_shells import SideShell
+from nborch.notebook.background.stages import STAGES, Stage, Standing, listed
+from nborch.notebook.bodies import Source
+from nborch.notebook.cells import CellTask
+from nborch.notebook.displays.posting import redirect
+from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.preparing import Prepared, prepare
 from nborch.states import State
 from nborch.task_runners.surroundings import Surroundings as Settings
 

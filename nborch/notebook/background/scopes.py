@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nborch.notebook.namespace import is_shells
+from nborch.notebook.effects.namespace import is_shells
 
 __all__ = ["GONE", "Effect", "Scope", "effect_on"]
 

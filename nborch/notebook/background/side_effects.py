@@ -9,12 +9,12 @@ from nborch.cache.fingerprints import fingerprint
 from nborch.cache.picklers import Unstorable
 from nborch.exceptions import UpstreamTaskError
 from nborch.futures import Future
+from nborch.notebook.background.errands import Account
+from nborch.notebook.background.parcels import Home, Parcel, packed, unpacked
+from nborch.notebook.background.scopes import Effect, Scope, effect_on
 from nborch.notebook.cells import CellTask
-from nborch.notebook.errands import Account
-from nborch.notebook.namespace import is_shells
-from nborch.notebook.parcels import Home, Parcel, packed, unpacked
-from nborch.notebook.scopes import Effect, Scope, effect_on
-from nborch.notebook.surroundings import Surroundings
+from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.effects.surroundings import Surroundings
 from nborch.results import Recall
 
 __all__ = [

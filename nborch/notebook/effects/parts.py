@@ -24,7 +24,12 @@ from nborch.cache.code import is_local
 from nborch.cache.fingerprints.bytecode import references
 from nborch.cache.fingerprints.plain import survey
 from nborch.cache.fingerprints.values import IMMUTABLE
-from nborch.notebook.memory import Memory, columns_of, copies_on_write, memory_of
+from nborch.notebook.effects.memory import (
+    Memory,
+    columns_of,
+    copies_on_write,
+    memory_of,
+)
 
 __all__ = ["Parts", "TooManyParts", "named", "parts_of", "shares_memory"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from nborch.cache.fingerprints import fingerprint
 from nborch.exceptions import Unfingerprintable
 from nborch.notebook.analysis import CellAnalysis
-from nborch.notebook.parts import TooManyParts, named, parts_of, shares_memory
-from nborch.notebook.patches import Content, apply, content_of
+from nborch.notebook.effects.parts import TooManyParts, named, parts_of, shares_memory
+from nborch.notebook.effects.patches import Content, apply, content_of
 
 __all__ = [
     "Changes",

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from nborch.notebook import looking, readers
-from nborch.notebook.namespace import Uncachable
+from nborch.notebook.effects.namespace import Uncachable
+from nborch.notebook.files import looking, readers
 
 __all__ = ["FileTrace", "digests_now", "trace_files", "traces_of", "unchanged"]
 
@@ -149,7 +149,7 @@ _EVENTS = _CHANGING | {"open", "sqlite3.connect", "os.listdir", "os.scandir"}
 
 
 _IMPORTLIB = f"{os.sep}importlib{os.sep}"
-_OWN_CODE = str(Path(__file__).parents[1]) + os.sep
+_OWN_CODE = str(Path(__file__).parents[2]) + os.sep
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:

@@ -4,8 +4,8 @@ import sys
 from copy import copy
 from typing import Any
 
-from nborch.notebook.recording import UPDATE, Output
-from nborch.notebook.tapping import captured, replaced
+from nborch.notebook.displays.recording import UPDATE, Output
+from nborch.notebook.displays.tapping import captured, replaced
 
 __all__ = ["replay"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from nborch.exceptions import NborchError
 from nborch.home import current_home
-from nborch.notebook.header import Header
-from nborch.notebook.namespace import is_shells
-from nborch.notebook.options import FLOW, TASK, Known, Option, Takes, options_of
+from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.headers.header import Header
+from nborch.notebook.headers.options import FLOW, TASK, Known, Option, Takes, options_of
 
 __all__ = ["HeaderCompletion", "Seen"]
 

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from nborch.notebook.options import FLOW, TASK, options_of
+from nborch.notebook.headers.options import FLOW, TASK, options_of
 
 __all__ = ["manual"]
 

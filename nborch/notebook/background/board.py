@@ -15,20 +15,20 @@ from typing import Any
 from nborch.context import RunContext
 from nborch.exceptions import Unsendable
 from nborch.notebook.analysis import analyse
+from nborch.notebook.background.errands import generators, renew
+from nborch.notebook.background.errors_shown import lines_of
+from nborch.notebook.background.jobs import Job
+from nborch.notebook.background.reaching import obstacle_to_threads, reach
+from nborch.notebook.background.refusals import Gate, Interrupted, rejection
+from nborch.notebook.background.scopes import GONE, Scope
+from nborch.notebook.background.side_shells import SideShell
+from nborch.notebook.background.stages import Stage, listed
+from nborch.notebook.background.waiting import Wait, is_interactive
 from nborch.notebook.bodies import CellBody, Source
-from nborch.notebook.errands import generators, renew
-from nborch.notebook.errors_shown import lines_of
-from nborch.notebook.header import header_reads, parse_header
-from nborch.notebook.jobs import Job
-from nborch.notebook.posting import Post, fork, unpin
+from nborch.notebook.displays.posting import Post, fork, unpin
+from nborch.notebook.effects.surroundings import restore_generators
+from nborch.notebook.headers.header import header_reads, parse_header
 from nborch.notebook.preparing import prepare
-from nborch.notebook.reaching import obstacle_to_threads, reach
-from nborch.notebook.refusals import Gate, Interrupted, rejection
-from nborch.notebook.scopes import GONE, Scope
-from nborch.notebook.side_shells import SideShell
-from nborch.notebook.stages import Stage, listed
-from nborch.notebook.surroundings import restore_generators
-from nborch.notebook.waiting import Wait, is_interactive
 from nborch.view.notices import Notice
 
 __all__ = ["Board", "jobs"]

@@ -60,7 +60,7 @@ class Option:
     word
         As it is written: ``--retries``.
     field
-        What it sets of a `nborch.notebook.header.Header`.
+        What it sets of a `nborch.notebook.headers.header.Header`.
     value
         What stands for its value in the help.
     about

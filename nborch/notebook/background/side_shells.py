@@ -4,8 +4,8 @@ import ast
 from copy import copy
 from typing import Any
 
-from nborch.notebook.posting import Post, posting
-from nborch.notebook.scopes import Scope
+from nborch.notebook.background.scopes import Scope
+from nborch.notebook.displays.posting import Post, posting
 
 __all__ = ["SideShell", "show"]
 
@@ -27,7 +27,7 @@ class SideShell:
     """
 
     # NB. What is shown by display() passes by the kernel's own publisher, which knows
-    # whose it is; see `nborch.notebook.posting`.
+    # whose it is; see `nborch.notebook.displays.posting`.
 
     def __init__(self, shell: Any, names: Scope, post: Post) -> None:
         self._shell = shell

@@ -9,17 +9,17 @@ from typing import Any
 from nborch.cache.base import KeptResult
 from nborch.cache.fingerprints.plain import survey
 from nborch.notebook.analysis import CellAnalysis
-from nborch.notebook.namespace import (
+from nborch.notebook.effects.namespace import (
     Changes,
     inputs_of,
     is_plain,
     is_repeatable,
     rebind,
 )
-from nborch.notebook.parts import parts_of
-from nborch.notebook.patches import fits
-from nborch.notebook.recipes import make_again
-from nborch.notebook.ties import Live, tie
+from nborch.notebook.effects.parts import parts_of
+from nborch.notebook.effects.patches import fits
+from nborch.notebook.effects.recipes import make_again
+from nborch.notebook.effects.ties import Live, tie
 
 __all__ = ["NAMES", "Restored", "described", "kept", "phrase"]
 

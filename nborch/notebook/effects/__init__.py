@@ -1,0 +1,1 @@
+"""What a cell does to names and to the process, and how it is done again."""

@@ -1,0 +1,1 @@
+"""Which files a cell reads, looks for and makes."""
