@@ -31,6 +31,7 @@ from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
 from nborch.notebook.displays.posting import redirect
 from nborch.notebook.effects.namespace import is_shells
+from nborch.notebook.effects.preferences import preferences
 from nborch.notebook.preparing import Prepared, prepare
 from nborch.states import State
 from nborch.task_runners.surroundings import Surroundings as Settings
@@ -174,6 +175,8 @@ class Job:
         reason = cell.reason if cell.key is None else None
         if reason is None and self.analysis.settings:
             reason = "changes settings, which count in the kernel"
+        if reason is None and preferences():
+            reason = "settings of libraries were changed in the kernel"
         if reason is None:
             reason = self._kept_inputs(cell)
         if reason is not None:

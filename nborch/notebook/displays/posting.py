@@ -4,6 +4,8 @@ A front end shows a message under the cell whose request it names as its parent.
 `Post` names one cell for as long as it lives, whatever cell runs meanwhile.
 """
 
+import builtins
+import getpass
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -252,6 +254,11 @@ def fork(shell: Any) -> None:
         _fork(type(kernel), name, lambda _post, _kernel: refused)
     # What stands for input() while no cell runs.
     kernel._sys_raw_input = _asking(kernel._sys_raw_input)  # noqa: SLF001  # no other way
+    # NB. While this cell runs, the methods from before stand for them.
+    builtins.input = _asking(builtins.input)
+    asked = getattr(getpass.getpass, "__self__", None)
+    if asked is not None and asked is kernel:
+        getpass.getpass = asked.getpass
 
 
 def unpin() -> None:
