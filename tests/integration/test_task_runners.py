@@ -117,7 +117,7 @@ def test_a_job_that_raises_does_not_cost_a_worker(runner, monkeypatch, until):
 def test_closing_ends_the_threads_when_the_jobs_are_done(runner, until):
     """Jobs that were started before the end are done, then the threads end."""
     pool = runner(2)
-    before, done = threading.active_count(), []
+    before, done = set(threading.enumerate()), []
     go_on = threading.Event()
 
     for n in range(6):
@@ -125,8 +125,8 @@ def test_closing_ends_the_threads_when_the_jobs_are_done(runner, until):
     pool.close()
     go_on.set()
 
-    assert until(lambda: threading.active_count() <= before)
-    assert sorted(done) == list(range(6))
+    assert until(lambda: sorted(done) == list(range(6)))
+    assert until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_runner_without_threads_to_be_had_says_so(runner, monkeypatch):
