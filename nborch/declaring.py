@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import (
     Any,
@@ -65,7 +65,9 @@ class Declared(Generic[P, R]):
         if isinstance(fn, classmethod | staticmethod):
             plain = fn.__func__
         # As in any class: what is no function stays as it is.
-        binds = hasattr(type(plain), "__get__") and not isinstance(plain, MethodType)
+        # NB. A partial will be one in a later Python; from 3.13 on it warns of that.
+        is_free = isinstance(plain, MethodType | partial)
+        binds = hasattr(type(plain), "__get__") and not is_free
         self._binds = binds and not self.isstaticmethod
         # NB. First: the function's own attributes must not replace ours.
         update_wrapper(cast("Any", self), plain)

@@ -115,6 +115,7 @@ async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
     """
     token = current_run.set(performer.context)
     answer: Any = None
+    command: Command | None = None
     try:
         performer.start()
         while True:
@@ -133,6 +134,8 @@ async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
             else:
                 answer = await _perform(command, performer, hands)
     except StopIteration:
+        # NB. An error's traceback may hold this frame, which must not hold the error.
+        answer = command = None
         return performer.finish()
     except BaseException as error:
         performer.abort(steps, error)

@@ -99,7 +99,9 @@ def test_a_method_is_called_on_its_instance(home, name, expected):
 
     (record,) = home.store.records()
     assert record.run.of == getattr(Shelf, name).name
-    assert record.run.details["parameters"] == {"m": 3}
+    told = record.run.details["parameters"]
+    assert told["m"] == 3
+    assert len(told) == 1 or (name == CLASS_OF_TASK[0] and not OLD)
 
 
 @pytest.mark.parametrize("name", ["add", "times"])
