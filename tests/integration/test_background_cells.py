@@ -624,7 +624,7 @@ def test_no_input(page, mode):
     page.end_of(job)
 
     assert job.outcome == "failed"
-    assert "cannot ask for input" in job.text("error"), vars(job)
+    page.until(lambda: "cannot ask for input" in job.text("error"))
 
 
 def test_what_stays_in_the_process(page):

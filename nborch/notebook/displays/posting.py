@@ -142,8 +142,11 @@ class Post:
 
         if "data" in content:
             content = content | {"data": encode_images(content["data"])}
-        # A kernel that is shutting down has nobody left to tell.
-        if self._session is not None and not getattr(self._socket, "closed", False):
+        # What stands for the socket warns of being asked. That of a kernel that is
+        # shutting down is closed: nobody is left to tell.
+        thread = getattr(self._socket, "io_thread", None)
+        socket = getattr(thread, "socket", self._socket)
+        if self._session is not None and not getattr(socket, "closed", False):
             topic = f"kernel.{kind}".encode()
             self._session.send(
                 self._socket, kind, json_clean(content), self._parent, ident=topic
