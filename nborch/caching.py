@@ -187,4 +187,4 @@ def _fields(owner: str, template: str) -> list[str]:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, CacheWarning, stacklevel=4)
+    warnings.warn(message, CacheWarning, stacklevel=5)

@@ -229,13 +229,34 @@ class RunView:
         return f"<{self._context.run.kind.value.title()} run {self.name!r}>"
 
 
-class FlowRunContext:
-    """What is known of the flow run that this code is part of; see `get`."""
+class _KnownRun:
+    """What is known alike of task runs and flow runs."""
 
     __slots__ = ("_context",)
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What it was called with, by name."""
+        return dict(self._context.parameters or {})
+
+    @property
+    def start_time(self) -> datetime:
+        """When its run was made."""
+        return self._context.run.created
+
+    @property
+    def log_prints(self) -> bool:
+        """Whether what it prints goes to its log."""
+        return self._context.log_prints
+
+
+class FlowRunContext(_KnownRun):
+    """What is known of the flow run that this code is part of; see `get`."""
+
+    __slots__ = ()
 
     @classmethod
     def get(cls) -> Self | None:
@@ -259,29 +280,11 @@ class FlowRunContext:
         """What runs the tasks that are submitted in it."""
         return getattr(self._context.owner, "task_runner", None)
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What it was called with, by name."""
-        return dict(self._context.parameters or {})
 
-    @property
-    def start_time(self) -> datetime:
-        """When its run was made."""
-        return self._context.run.created
-
-    @property
-    def log_prints(self) -> bool:
-        """Whether what it prints goes to its log."""
-        return self._context.log_prints
-
-
-class TaskRunContext:
+class TaskRunContext(_KnownRun):
     """What is known of the task run that executes this code; see `get`."""
 
-    __slots__ = ("_context",)
-
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
+    __slots__ = ()
 
     @classmethod
     def get(cls) -> Self | None:
@@ -300,21 +303,6 @@ class TaskRunContext:
     def task_run(self) -> RunView:
         """Its run: ``id``, ``name``, ``tags``, ``run_count``, ``state``, ..."""
         return RunView(self._context)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What it was called with, by name."""
-        return dict(self._context.parameters or {})
-
-    @property
-    def start_time(self) -> datetime:
-        """When its run was made."""
-        return self._context.run.created
-
-    @property
-    def log_prints(self) -> bool:
-        """Whether what it prints goes to its log."""
-        return self._context.log_prints
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:

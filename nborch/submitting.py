@@ -258,28 +258,34 @@ class Submissions:
         at_once
             Do not wait, whatever the error is.
         """
+        if not self._is_patient(error, at_once=at_once):
+            self._stop(error)
+            return
         try:
             self._cancel_waiting()
-            if not (_is_abort(error) or isinstance(error, CancelledRun) or at_once):
-                self.wait()
-                return
+            self.wait()
         except BaseException as other:
             self._stop(other)
             raise
-        self._stop(error)
 
     async def end_early_async(
         self, error: BaseException, *, at_once: bool = False
     ) -> None:
         """Do what `end_early` does, but wait in the event loop for what has begun."""
-        if not (_is_abort(error) or isinstance(error, CancelledRun) or at_once):
+        if not self._is_patient(error, at_once=at_once):
+            self._stop(error)
+            return
+        try:
             self._cancel_waiting()
-            try:
-                await self.wait_async()
-            except BaseException as other:
-                self.end_early(other, at_once=True)
-                raise
-        self.end_early(error, at_once=True)
+            await self.wait_async()
+        except BaseException as other:
+            self._stop(other)
+            raise
+
+    @staticmethod
+    def _is_patient(error: BaseException, *, at_once: bool) -> bool:
+        """Tell whether what has begun is waited for."""
+        return not (at_once or _is_abort(error) or isinstance(error, CancelledRun))
 
     def _cancel_waiting(self) -> None:
         """End the runs that no worker has now."""

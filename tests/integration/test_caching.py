@@ -548,3 +548,20 @@ def test_a_holder_that_fails_is_succeeded():
 def test_default_is_what_it_says():
     """DEFAULT is the inputs, the code and the run."""
     assert DEFAULT == INPUTS + TASK_SOURCE + RUN_ID
+
+
+def test_a_warning_about_a_declaration_names_the_users_line():
+    """What is odd in a declaration is told of the line that declares."""
+    odd = {"cache_policy": INPUTS, "persist_result": False}
+
+    with pytest.warns(CacheWarning) as told:  # noqa: PT031  # three ways to declare
+
+        @task(**odd)
+        def one():
+            pass
+
+        task(lambda: 1, name="two", **odd)
+        one.with_options(name="three")
+
+    files = [warning.filename for warning in told]
+    assert files == [__file__, __file__, __file__]
