@@ -86,9 +86,13 @@ class Kernel:
     def start_over(self, home, folder):
         """Forget all names; work in `folder` with the results in `home`."""
         unload = "%unload_ext nborch" if self.loaded else ""
-        self("%reset -f")
-        self(f"{unload}\nimport os as _os\n_os.chdir({str(folder)!r})")
-        self(f"_os.environ['NBORCH_HOME'] = {str(home)!r}\n%load_ext nborch\ndel _os")
+        for source in (
+            "%reset -f",
+            f"{unload}\nimport os as _os\n_os.chdir({str(folder)!r})",
+            f"_os.environ['NBORCH_HOME'] = {str(home)!r}\n%load_ext nborch\ndel _os",
+        ):
+            ran = self(source)
+            assert ran.ok, ran.error
         self.loaded = True
 
     def __call__(self, source, timeout=30):

@@ -15,6 +15,7 @@ from nborch.frames import users_lines_only
 from nborch.logs import run_logger
 from nborch.notebook.analysis import CellAnalysis
 from nborch.notebook.displays.posting import posting
+from nborch.notebook.displays.tapping import replaced
 from nborch.notebook.effects.namespace import inputs_of, is_shells
 from nborch.outlets import Outlet
 from nborch.performing import Performer
@@ -180,17 +181,10 @@ def _prints_kept(context: RunContext) -> Iterator[None]:
             outlet.write(text)
         return write(text)
 
-    # NB. The method of the very object, as in `nborch.notebook.displays.recording`:
-    # threads and the kernel's reader of file descriptor 1 hold the object.
-    own = vars(stream).get("write")
-    stream.write = write_and_keep  # type: ignore[method-assign]  # for a while
     try:
-        yield
+        with replaced(stream, "write", write_and_keep):
+            yield
     finally:
-        if own is None:
-            del stream.write
-        else:
-            stream.write = own  # type: ignore[method-assign]  # as it was
         outlet.close()
 
 

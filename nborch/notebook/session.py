@@ -17,6 +17,7 @@ from nborch.events import Event, run_created, state_entered
 from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
+from nborch.notebook.displays.posting import fork
 from nborch.notebook.displays.tracebacks import show_as_own
 from nborch.notebook.headers.completion import Seen
 from nborch.notebook.headers.header import Header
@@ -55,6 +56,7 @@ class CellSession:
         self.background: Any = None
         self.notes = Notes(shell, _notebook(), self._survey)
         self.notes.watch.start()
+        fork(shell)
         set_ambient(self.enclosing)
 
     @cached_property

@@ -555,7 +555,8 @@ def test_an_error_is_shown_in_both_places(page, tmp_path, mode):
     )
     assert value(page, "good") == "1"
     assert "UpstreamTaskError" in page("bad").text("error")
-    page("bad = 3")
+    assert "UpstreamTaskError" in page("%timeit -n1 -r1 bad").text("error")
+    page("%config Completer.use_jedi = False\nbad = 3")
     assert value(page, "bad") == "3"
 
 

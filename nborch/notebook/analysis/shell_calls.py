@@ -4,7 +4,14 @@ import ast
 import re
 from enum import Enum
 
-__all__ = ["Magic", "bound_by_magic", "expanded_names", "magic_kind", "shell_method"]
+__all__ = [
+    "Magic",
+    "bound_by_magic",
+    "expanded_names",
+    "magic_kind",
+    "magic_words",
+    "shell_method",
+]
 
 
 class Magic(Enum):
@@ -80,6 +87,26 @@ def expanded_names(text: str) -> set[str]:
     for expression in _BRACES.findall(text):
         names.update(_IDENTIFIER.findall(expression))
     return names
+
+
+def magic_words(code: str) -> set[str]:
+    r"""Return what may be a name in the texts that a cell gives to magics.
+
+    >>> sorted(magic_words("x = 1\nget_ipython().system('ls {folder}')"))
+    ['folder', 'ls']
+    """
+    calls = (
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and shell_method(node.func)
+    )
+    given = (each for call in calls for value in call.args for each in ast.walk(value))
+    return {
+        word
+        for each in given
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        for word in _IDENTIFIER.findall(each.value)
+    }
 
 
 def bound_by_magic(name: str, line: str) -> list[str]:

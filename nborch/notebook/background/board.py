@@ -5,7 +5,6 @@ them waits for it; otherwise they are bound between two cells.
 """
 
 import atexit
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from nborch.context import RunContext
 from nborch.exceptions import Unsendable
 from nborch.notebook.analysis import analyse
+from nborch.notebook.analysis.shell_calls import magic_words
 from nborch.notebook.background.errands import generators, renew
 from nborch.notebook.background.errors_shown import lines_of
 from nborch.notebook.background.jobs import Job
@@ -25,7 +25,7 @@ from nborch.notebook.background.side_shells import SideShell
 from nborch.notebook.background.stages import Stage, listed
 from nborch.notebook.background.waiting import Wait, is_interactive
 from nborch.notebook.bodies import CellBody, Source
-from nborch.notebook.displays.posting import Post, fork, unpin
+from nborch.notebook.displays.posting import Post, unpin
 from nborch.notebook.effects.surroundings import restore_generators
 from nborch.notebook.headers.header import header_reads, parse_header
 from nborch.notebook.preparing import prepare
@@ -38,7 +38,6 @@ PULSE = 0.1
 #: Seconds that jobs are given to end when the kernel does.
 PATIENCE = 0.7
 
-_WORDS = re.compile(r"[^\W\d]\w*")
 _boards: list["Board"] = []
 
 
@@ -78,7 +77,6 @@ class Board:
         """Run a cell in the background; return False if it has to run here and now."""
         if not is_interactive(self._shell):
             return False
-        fork(self._shell)
         self.settle()
         shell = self._shell
         names = Scope(shell.user_ns)
@@ -280,7 +278,7 @@ class Board:
             return frozenset()  # it will not run either
         if "get_ipython()." in code:
             # A magic may read what stands in its text.
-            return analysis.reads | named | frozenset(_WORDS.findall(text))
+            return analysis.reads | named | magic_words(code)
         self._dropping = analysis.writes - analysis.reads - named
         return analysis.reads | named
 

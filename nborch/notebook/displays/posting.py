@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
 
+from nborch.notebook.displays.tapping import tap_class
 from nborch.timers import call_later
 
 __all__ = ["Post", "Prints", "fork", "posting", "redirect", "refused", "unpin"]
@@ -241,8 +242,9 @@ def redirect(post: Post) -> Iterator[None]:
 def fork(shell: Any) -> None:
     """Let `redirect` lead what a kernel shows and prints elsewhere, from now on.
 
-    The methods of classes are changed, for good: those of objects are changed and put
-    back by others, IPython among them, with every cell.
+    What is printed is told to whoever takes it (see `.tapping`). The methods of classes
+    are changed, for good: those of objects are changed and put back by others, IPython
+    among them, with every cell.
     """
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
@@ -251,17 +253,22 @@ def fork(shell: Any) -> None:
     from ipykernel.zmqshell import ZMQDisplayPublisher
 
     _fork(OutStream, "write", lambda post, stream: partial(post.write, stream.name))
+    tap_class(OutStream)
     _fork(ZMQDisplayPublisher, "publish", lambda post, _: post.publish)
     _fork(ZMQDisplayPublisher, "clear_output", lambda post, _: post.clear)
     for name in ("raw_input", "getpass"):
         _fork(type(kernel), name, lambda _post, _kernel: refused)
     # What stands for input() while no cell runs.
-    kernel._sys_raw_input = _asking(kernel._sys_raw_input)  # noqa: SLF001  # no other way
+    kept = getattr(kernel, "_sys_raw_input", None)
+    if kept is not None:
+        kernel._sys_raw_input = _asking(kept)  # noqa: SLF001  # no other way
     # NB. While this cell runs, the methods from before stand for them.
     builtins.input = _asking(builtins.input)
     asked = getattr(getpass.getpass, "__self__", None)
     if asked is not None and asked is kernel:
         getpass.getpass = asked.getpass
+    if (loop := getattr(kernel, "io_loop", None)) is not None:
+        loop.add_callback(unpin)
 
 
 def unpin() -> None:
@@ -272,13 +279,17 @@ def unpin() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         pinned = vars(stream).get("write") if hasattr(stream, "__dict__") else None
-        forked = getattr(type(stream), "write", None)
-        if pinned is None or not hasattr(forked, _MARK):
-            continue
-        original = getattr(forked, "__wrapped__", None)
-        is_old = getattr(pinned, "__func__", None) in {original, forked}
-        if is_old or getattr(pinned, "is_on", None) == [False]:
+        methods = {*_layers(getattr(type(stream), "write", None))}
+        is_old = getattr(pinned, "__func__", None) in methods
+        if pinned and (is_old or getattr(pinned, "is_on", None) == [False]):
             del stream.write  # of the object
+
+
+def _layers(method: Any) -> Iterator[Any]:
+    """Yield a method, and those that it was made of."""
+    while method is not None:
+        yield method
+        method = getattr(method, "__wrapped__", None)
 
 
 def refused(*_args: Any, **_kwargs: Any) -> str:

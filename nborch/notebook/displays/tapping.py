@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
-__all__ = ["Taker", "captured", "replaced", "tapped"]
+__all__ = ["Taker", "captured", "replaced", "tap_class", "tapped"]
 
 
 class Taker(ABC):
@@ -149,7 +149,9 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if own is None:
+        if vars(owner).get(name) is not value:
+            pass  # somebody else has changed it meanwhile
+        elif own is None:
             delattr(owner, name)
         else:
             setattr(owner, name, own)
@@ -201,16 +203,57 @@ def _drain() -> None:
             thread.join(0.001)
 
 
+class _Probe(str):  # noqa: SLOT000  # it has a note on it
+    """An empty text that notes whether it passes a tapped class."""
+
+    passed = False
+
+
+def tap_class(kind: type) -> None:
+    """Tell of what is written on any stream of a class, for good.
+
+    IPython 9 changes `write` of the very object with every cell and puts back what it
+    found. What a thread of the background changes there meanwhile, gets lost or stays.
+    """
+    write = kind.write  # type: ignore[attr-defined]  # a stream's
+    if hasattr(write, _TOLD):
+        return
+
+    @wraps(write)
+    def tell_and_write(self: Any, text: str) -> Any:
+        if isinstance(text, _Probe):
+            text.passed = True
+            return 0
+        if _open:
+            _tell(self, self.name, text)
+        return write(self, text)
+
+    setattr(tell_and_write, _TOLD, True)
+    kind.write = tell_and_write  # type: ignore[attr-defined]
+
+
+#: Marks a method that `tap_class` has made.
+_TOLD = "told_by_nborch"
+
+
+def _tell(stream: Any, name: str, text: str) -> None:
+    if not _silence.on and isinstance(text, str):
+        for taker in _takers(stream):
+            taker.add_text(name, text)
+
+
 @contextmanager
 def _stream(name: str, stream: Any) -> Iterator[None]:
+    if _passes_class(stream):
+        yield
+        return
     write, is_on = stream.write, [True]
 
     def write_and_tell(text: str) -> Any:
         # NB. IPython may put this method back when nobody listens any more: at the end
         # of a cell that began while another one ran in the background.
-        if is_on[0] and not _silence.on and isinstance(text, str):
-            for taker in _takers(stream):
-                taker.add_text(name, text)
+        if is_on[0]:
+            _tell(stream, name, text)
         return write(text)
 
     write_and_tell.is_on = is_on  # type: ignore[attr-defined]  # a note on the function
@@ -219,6 +262,16 @@ def _stream(name: str, stream: Any) -> Iterator[None]:
             yield
         finally:
             is_on[0] = False
+
+
+def _passes_class(stream: Any) -> bool:
+    """Return whether what is written on an object comes to its class, and is told."""
+    if not hasattr(type(stream).write, _TOLD):
+        return False
+    # The first cell that runs after the extension was loaded may have older methods.
+    probe = _Probe()
+    stream.write(probe)
+    return probe.passed
 
 
 @contextmanager
