@@ -1,17 +1,14 @@
 """Cell tasks: a cell's body as a run that is restored where nothing has changed."""
 
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 from nborch.cache.base import KeptResult, ResultStore
-from nborch.cache.code import ast_digest, is_local
+from nborch.cache.code import is_local
 from nborch.cache.fingerprints import fingerprint, fingerprints
-from nborch.cache.keys import digest
 from nborch.cache.serializers import Unstorable
 from nborch.exceptions import Unfingerprintable
 from nborch.lifecycle import Hit
@@ -37,11 +34,10 @@ from nborch.notebook.files.traces import FileTrace, trace_files, traces_of
 from nborch.notebook.imports import (
     imported_modules,
     module_fingerprints,
-    setting_changed,
     used_modules,
 )
-from nborch.notebook.ingredients import UNDEFINED, Ingredients
-from nborch.notebook.reached import reached
+from nborch.notebook.ingredients import Ingredients
+from nborch.notebook.keys import CellKey
 from nborch.view.badge import Badge
 
 __all__ = ["CellTask"]
@@ -79,12 +75,10 @@ class CellTask:
         #: The traces of the files that it read or made.
         self.files: Sequence[Mapping[str, Any]] = ()
         self._slot: str | None = None
-        self._fingerprints: dict[str, str] = {}
-        self._modules: Mapping[str, str] = {}
+        self._known: CellKey | None = None
         self._before: dict[str, Any] = {}
         self._surroundings: Surroundings | None = None
         self._seeded: set[str] = set()
-        self._preferences: Mapping[str, str] = {}
         self._classes: Mapping[str, tuple[type, str]] = {}
         self._restoring: Restored | None = None
         self._trace: FileTrace | None = None
@@ -96,7 +90,7 @@ class CellTask:
     @property
     def fingerprints(self) -> Mapping[str, str]:
         """Those of its inputs, as far as they were compared."""
-        return self._fingerprints
+        return self._known.fingerprints if self._known is not None else {}
 
     @property
     def file(self) -> str:
@@ -180,7 +174,9 @@ class CellTask:
             self._trace.check_processes()
             made = self._changes()
             files = traces_of(self._trace)
-            modules = module_fingerprints(self._local_imports())
+            modules = module_fingerprints(
+                [m for m in imported_modules(self._code) if is_local(m)]
+            )
             last = self._recording.result if self._last_name(made) is None else None
             stored = kept(made, last, self._body.compiled)
         except (Uncachable, Unfingerprintable, Unstorable) as reason:
@@ -278,79 +274,11 @@ class CellTask:
 
     def _find_key(self) -> None:
         """Set the key, or the reason why there is none."""
-        self.reason = next(self._obstacles(), None)
-        if self.reason is not None:
-            return
-        values = inputs_of(self.analysis, self.namespace)
-        others = {n: v for n, v in values.items() if not isinstance(v, ModuleType)}
-        try:
-            found = fingerprints(others)
-            self._modules = fingerprints(used_modules(self._code, values)).each
-            libraries = module_fingerprints(self._library_imports())
-            given = self.declared.inputs()
-        except Unfingerprintable as error:
-            self.reason = f"reads {error}"
-            return
-        except Uncachable as reason:
-            self.reason = str(reason)
-            return
-        except Exception as fault:  # noqa: BLE001  # the cell must run all the same
-            self.reason = f"cannot be compared ({type(fault).__name__}: {fault})"
-            return
-        self._fingerprints = dict(found.each)
-        undefined = {
-            name: UNDEFINED
-            for name in self.analysis.reads - values.keys()
-            if name not in self.namespace and name not in _BUILTINS
-        }
-        inputs = {f"name {n}": f for n, f in (self._fingerprints | undefined).items()}
-        inputs |= {
-            f"module {n}": f for n, f in (libraries | dict(self._modules)).items()
-        }
-        self._preferences = preferences()
-        inputs |= self._variables() | given | self._preferences
-        self.ingredients = Ingredients(
-            ast_digest(self._code),
-            inputs,
-            {"sharing": found.sharing, **self.declared.options},
-            reached={n: parts for n, v in others.items() if (parts := reached(v))},
-            text=self._code,
-        )
-        self.key = self.ingredients.key
-
-    def _obstacles(self) -> Iterator[str]:
-        """Yield why nothing can be known of the cell before it runs."""
-        analysis = self.analysis
-        yield from analysis.dynamic
-        yield from analysis.effects
-        for module in analysis.star_imports:
-            yield f"imports * from {module}"
-        for name in sorted(analysis.history):
-            yield f"reads {name!r}, which depends on what ran before"
-        modules = {n for n, v in self.namespace.items() if isinstance(v, ModuleType)}
-        for name in sorted(analysis.reaches_into & modules):
-            yield f"changes the module {name!r}"
-        if called := setting_changed(self._code, modules | analysis.prelude_names):
-            yield f"calls {called}(), which changes settings of a library"
-        for name in analysis.unrestorable:
-            yield f"defines {name!r}, which has to be executed"
-
-    def _variables(self) -> dict[str, str]:
-        """Return the environment variables that the cell asks for by name."""
-        if "env" not in self._code:
-            return {}
-        named = (n for n in self.analysis.literals if n.replace("_", "").isalnum())
-        # Digests: a variable's value may be a secret.
-        return {
-            f"variable {n}": digest(os.environ[n]) if n in os.environ else UNDEFINED
-            for n in named
-        }
-
-    def _library_imports(self) -> list[str]:
-        return [m for m in imported_modules(self._code) if not is_local(m)]
-
-    def _local_imports(self) -> list[str]:
-        return [m for m in imported_modules(self._code) if is_local(m)]
+        names, told = self.namespace, self.declared
+        self._known = known = CellKey(self._code, self.analysis, told, names)
+        self.reason, self.ingredients = known.reason, known.ingredients
+        if self.ingredients is not None:
+            self.key = self.ingredients.key
 
     def _watching(self) -> ExitStack:
         """Start to record; what is found is kept in this object."""
@@ -379,14 +307,15 @@ class CellTask:
         if (name := changed_class(self._classes, self.namespace)) is not None:
             raise Uncachable(f"changes what {name!r} refers to")
         modules = used_modules(self._code, inputs_of(self.analysis, self._before))
+        known = self._known.modules if self._known is not None else {}
         for name, after in fingerprints(modules).each.items():
-            if self._modules.get(name) != after:
+            if known.get(name) != after:
                 raise Uncachable(f"changes what {name!r} refers to")
-        made = changes(self.analysis, self._before, self.namespace, self._fingerprints)
+        made = changes(self.analysis, self._before, self.namespace, self.fingerprints)
         same = {n for n, v in self.namespace.items() if self._before.get(n) is v}
         same -= {*made.contents, *made.mutated}
-        known = same | self.analysis.prelude_names
-        again = recipes(self._code, made.values, self.namespace, known)
+        same |= self.analysis.prelude_names
+        again = recipes(self._code, made.values, self.namespace, same)
         return replace(made, recipes=again)
 
     def _generators(self) -> dict[str, Any]:
@@ -401,7 +330,7 @@ class CellTask:
         if before is None:
             return {}
         before.check_against(after, imports="env" not in self._code)
-        if preferences() != self._preferences:
+        if self._known is not None and preferences() != self._known.preferences:
             raise Uncachable("changes settings of a library")
         states = before.generators_after(
             after, seeds="seed" in self._code, seeded=self._seeded
@@ -424,7 +353,7 @@ class CellTask:
 
     def _made(self, made: Changes) -> dict[str, str]:
         """Return the digest of each name that the cell bound or changed."""
-        digests = {name: self._fingerprints[s] for name, s in made.aliases.items()}
+        digests = {name: self.fingerprints[s] for name, s in made.aliases.items()}
         for name, value in made.outputs.items():
             try:
                 digests[name] = fingerprint(value)
@@ -438,6 +367,3 @@ class CellTask:
         names = (*made.outputs, *made.aliases)
         bound = (n for n in names if n in self.namespace)
         return next((n for n in bound if self.namespace[n] is shown), None)
-
-
-_BUILTINS = frozenset(dir(__import__("builtins")))

@@ -16,7 +16,6 @@ from nborch.exceptions import Unsendable
 from nborch.notebook.analysis import analyse
 from nborch.notebook.analysis.shell_calls import magic_words
 from nborch.notebook.background.errands import generators, renew
-from nborch.notebook.background.errors_shown import lines_of
 from nborch.notebook.background.jobs import Job
 from nborch.notebook.background.reaching import obstacle_to_threads, reach
 from nborch.notebook.background.refusals import Gate, Interrupted, rejection
@@ -26,6 +25,7 @@ from nborch.notebook.background.stages import Stage, listed
 from nborch.notebook.background.waiting import Wait, is_interactive
 from nborch.notebook.bodies import CellBody, Source
 from nborch.notebook.displays.posting import Post, unpin
+from nborch.notebook.displays.tracebacks import lines_of
 from nborch.notebook.effects.surroundings import restore_generators
 from nborch.notebook.headers.header import header_reads, parse_header
 from nborch.notebook.preparing import prepare

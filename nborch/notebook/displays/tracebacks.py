@@ -1,12 +1,14 @@
 """Errors of cell tasks, shown as IPython shows those of plain cells."""
 
 import sys
-from types import TracebackType
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
 from typing import Any
 
 from nborch.exceptions import NborchError
+from nborch.frames import users_lines_only
 
-__all__ = ["show_as_own"]
+__all__ = ["lines_of", "show_as_own"]
 
 _METHOD = "showtraceback"
 
@@ -22,7 +24,8 @@ def show_as_own(shell: Any, error: BaseException) -> BaseException:
     error
         As it came out of the cell's body; its traceback begins there.
     """
-    own = _own(error.__traceback__, shell.user_ns)
+    names = shell.user_ns
+    own = _from(error.__traceback__, lambda frame: frame.f_globals is names)
     replaced = vars(shell).get(_METHOD)
     # An earlier error that was raised but never shown.
     earlier = getattr(replaced, "replaced", replaced)
@@ -43,6 +46,30 @@ def show_as_own(shell: Any, error: BaseException) -> BaseException:
     return error
 
 
+def lines_of(shell: Any, error: BaseException, ready: Any) -> Sequence[str]:
+    """Return the lines that IPython shows for an error of a cell in the background.
+
+    Parameters
+    ----------
+    ready
+        The cell, as `nborch.notebook.preparing` made it; None if it did not come to it.
+    """
+    if isinstance(error, NborchError):
+        return [f"{type(error).__name__}: {error}"]
+    own = error.__traceback__
+    if ready is not None:
+        file = ready.cell.file
+        own = _from(own, lambda frame: frame.f_code.co_filename == file) or own
+    own = users_lines_only(own) or own
+    try:
+        lines: Sequence[str] = shell.InteractiveTB.structured_traceback(
+            type(error), error, own, tb_offset=0
+        )
+    except Exception:  # noqa: BLE001  # the user's __str__ may raise
+        return [f"{type(error).__name__}"]
+    return lines
+
+
 def _is_defect(error: BaseException) -> bool:
     """Tell whether an error that no line of the body raised needs all its frames."""
     return not isinstance(error, NborchError | SyntaxError) and isinstance(
@@ -57,11 +84,11 @@ def _restore(shell: Any, earlier: Any) -> None:
         setattr(shell, _METHOD, earlier)
 
 
-def _own(
-    traceback: TracebackType | None, namespace: dict[str, Any]
+def _from(
+    traceback: TracebackType | None, is_first: Callable[[FrameType], bool]
 ) -> TracebackType | None:
     """Return the part of a traceback that begins in the body of a cell."""
-    while traceback is not None and traceback.tb_frame.f_globals is not namespace:
+    while traceback is not None and not is_first(traceback.tb_frame):
         traceback = traceback.tb_next
     return traceback
 
