@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Flow": "nborch.flows",
+    "Secret": "nborch.secrets",
     "State": "nborch.states",
     "Task": "nborch.tasks",
     "Transaction": "nborch.transactions",
@@ -21,7 +22,10 @@ _HOMES = {
     "flow": "nborch.flows",
     "get_run_logger": "nborch.logs",
     "load_ipython_extension": "nborch.notebook.magics",
+    "notebook_flow": "nborch.notebook.flows",
+    "result": "nborch.notebook.results.giving",
     "runtime": "nborch",
+    "stop": "nborch.notebook.stopping",
     "tags": "nborch.context",
     "task": "nborch.tasks",
     "unload_ipython_extension": "nborch.notebook.magics",
@@ -31,13 +35,17 @@ _HOMES = {
 # Loaded by __getattr__.
 __all__ = [
     "Flow",
+    "Secret",
     "State",
     "Task",
     "Transaction",
     "allow_failure",
     "flow",
     "get_run_logger",
+    "notebook_flow",
+    "result",
     "runtime",
+    "stop",
     "tags",
     "task",
     "unmapped",

@@ -6,8 +6,12 @@ from nborch.context import tags as tags
 from nborch.flows import Flow as Flow
 from nborch.flows import flow as flow
 from nborch.logs import get_run_logger as get_run_logger
+from nborch.notebook.flows import notebook_flow as notebook_flow
 from nborch.notebook.magics import load_ipython_extension as load_ipython_extension
 from nborch.notebook.magics import unload_ipython_extension as unload_ipython_extension
+from nborch.notebook.results.giving import result as result
+from nborch.notebook.stopping import stop as stop
+from nborch.secrets import Secret as Secret
 from nborch.states import State as State
 from nborch.tasks import Task as Task
 from nborch.tasks import task as task
@@ -16,13 +20,17 @@ from nborch.transactions import Transaction as Transaction
 __version__: str
 __all__ = [
     "Flow",
+    "Secret",
     "State",
     "Task",
     "Transaction",
     "allow_failure",
     "flow",
     "get_run_logger",
+    "notebook_flow",
+    "result",
     "runtime",
+    "stop",
     "tags",
     "task",
     "unmapped",

@@ -10,7 +10,7 @@ from nborch.context import RunContext, current_run, current_tags, enclosing_run
 from nborch.events import noted
 from nborch.exceptions import RunTimedOut, UpstreamTaskError
 from nborch.futures import Future
-from nborch.home import current_home
+from nborch.home import Home, current_home
 from nborch.lifecycle import Steps, lifecycle
 from nborch.lineage import Lineage
 from nborch.parameters import bind, shown
@@ -39,6 +39,11 @@ class Callee(Protocol):
     bound: tuple[Any, ...]
     isasync: bool
     yields_async: bool
+
+    @property
+    def home(self) -> Home | None:
+        """Where runs are kept that no other encloses, if not in the current home."""
+        ...
 
     def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it."""
@@ -136,7 +141,7 @@ class Call:
             details["upstream"] = list(dict.fromkeys(run_ids))
         context = RunContext.begin(
             spec,
-            parent.home if parent is not None else current_home(),
+            parent.home if parent is not None else self.callee.home or current_home(),
             parent,
             name=name,
             owner=self.callee,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from nborch.ambient import ambient, set_ambient
 from nborch.events import Event
 from nborch.exceptions import MissingContextError
 from nborch.home import Home
@@ -184,21 +185,10 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         current_tags.reset(token)
 
 
-_ambient: Callable[[], RunContext | None] = lambda: None  # noqa: E731  # replaceable
-
-
-def set_ambient(provider: Callable[[], RunContext | None]) -> None:
-    """Let `provider` tell the run that encloses code which no run of ours called.
-
-    In a notebook that is the session, or the cell that a notebook flow executes.
-    """
-    global _ambient  # noqa: PLW0603  # one surface at a time holds a process
-    _ambient = provider
-
-
 def enclosing_run() -> RunContext | None:
     """Return the run within which a run made here belongs, if any."""
-    return current_run.get() or _ambient()
+    told: RunContext | None = current_run.get() or ambient()
+    return told
 
 
 class RunView:

@@ -23,6 +23,7 @@ from nborch.context import RunContext
 from nborch.deadlines import door
 from nborch.declarations import check_template, checked_hooks
 from nborch.exceptions import InvalidDeclaration
+from nborch.home import Home
 from nborch.parameters import plain_names, signature_of
 from nborch.portable import Portable, imported, stands_at
 from nborch.results import Recall
@@ -280,6 +281,11 @@ class Declared(Generic[P, R]):
         return hook
 
     # What a call asks for.
+
+    @property
+    def home(self) -> Home | None:
+        """Where runs are kept that no other encloses, if not in the current home."""
+        return None
 
     def names(self, parameters: dict[str, Any] | None) -> tuple[str, str]:
         """Return the name of a new run, and how its lines call it.

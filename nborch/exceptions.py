@@ -21,6 +21,7 @@
     │   ├── MappingLengthMismatch           they are of different lengths
     │   └── MappingMissingIterable          none of them is iterable
     ├── CellFailed (RuntimeError)           a cell of a notebook flow raised
+    ├── MissingResult (KeyError)            a notebook's run has no such value
     ├── Unfingerprintable (TypeError)       a value has no content to compare
     ├── Unsendable (TypeError)              a value cannot go to another process
     ├── StoreError (RuntimeError)           the run store cannot be used
@@ -34,7 +35,8 @@
     ├── CacheWarning                        a result was not kept or not reused
     └── LimitWarning                        a concurrency limit did not limit
 
-Each error also is the builtin that a newcomer would catch.
+Each error also is the builtin that a newcomer would catch. `StoppedEarly`, which
+`nborch.stop` raises, is no error.
 """
 
 from collections.abc import Iterable
@@ -59,6 +61,7 @@ __all__ = [
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",
+    "MissingResult",
     "NborchError",
     "NborchWarning",
     "NotFound",
@@ -68,6 +71,7 @@ __all__ = [
     "PrefectException",
     "ReservedArgumentError",
     "RunTimedOut",
+    "StoppedEarly",
     "StoreError",
     "Unfingerprintable",
     "UnfinishedRun",
@@ -159,6 +163,13 @@ class CellFailed(NborchError, RuntimeError):
     """A cell of a notebook flow raised, timed out or lost its kernel."""
 
 
+class MissingResult(NborchError, KeyError):
+    """A notebook's run has no value of that name, or it cannot be loaded."""
+
+    # A KeyError shows its message in quotes.
+    __str__ = Exception.__str__
+
+
 class Unfingerprintable(NborchError, TypeError):
     """A value has no content that could be compared between two runs.
 
@@ -182,6 +193,13 @@ class Unfingerprintable(NborchError, TypeError):
 
 class Unsendable(NborchError, TypeError):
     """A function, an argument or a result cannot go from one process to another."""
+
+
+class StoppedEarly(BaseException):
+    """A notebook has asked for its end by `nborch.stop`; no error of anybody's.
+
+    NB. No `Exception`: what a cell does about errors does not concern it.
+    """
 
 
 class StoreError(NborchError, RuntimeError):

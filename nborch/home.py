@@ -116,6 +116,7 @@ _VARIABLES = (
     "NBORCH_LOG_LEVEL",
     "NBORCH_CACHE_SIZE_LIMIT",
     "NBORCH_LOG_LINES_LIMIT",
+    "NBORCH_OUTPUT_SIZE_LIMIT",
 )
 _homes_lock = threading.Lock()
 

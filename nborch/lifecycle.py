@@ -25,7 +25,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nborch.exceptions import CancelledRun, CrashedRun, FailedRun, RunTimedOut
+from nborch.exceptions import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    RunTimedOut,
+    StoppedEarly,
+)
 from nborch.specs import Spec
 from nborch.states import (
     AwaitingConcurrencySlot,
@@ -229,7 +235,8 @@ def lifecycle(spec: Spec, *, gathers: bool = False, occupies: bool = False) -> S
             if delay is not None:
                 attempt += 1
                 continue
-        if spec.reuses and state.type is StateType.COMPLETED and outcome.whole:
+        whole = isinstance(outcome, Returned) and outcome.whole
+        if spec.reuses and state.type is StateType.COMPLETED and whole:
             # The state's data, so that a hit returns what this call returns.
             details = yield Keep(state.data, outcome.seconds)
             if details:
@@ -308,9 +315,7 @@ def state_of_error(spec: Spec, error: BaseException) -> State:
     """
     what = f"{spec.kind.value.title()} run"
     if not isinstance(error, Exception):
-        # Ctrl-C, sys.exit(): nobody's fault, and not to be retried.
-        message = f"Execution was aborted by {type(error).__name__}."
-        return Crashed(message=message, data=error)
+        return _state_of_abort(error)
     if isinstance(error, CancelledRun):
         # In a thread it is raised as it is, without words.
         message = _told(error) if error.args else f"{what} was stopped while it ran."
@@ -326,6 +331,15 @@ def state_of_error(spec: Spec, error: BaseException) -> State:
         return TimedOut(message=message, data=error)
     message = f"{what} encountered an exception: {_told(error)}"
     return Failed(message=message, data=error)
+
+
+def _state_of_abort(error: BaseException) -> State:
+    """Return the final state of a run that something passes through to its end."""
+    if isinstance(error, StoppedEarly):
+        return Completed(name="StoppedEarly", message=str(error), data=error)
+    # Ctrl-C, sys.exit(): nobody's fault, and not to be retried.
+    message = f"Execution was aborted by {type(error).__name__}."
+    return Crashed(message=message, data=error)
 
 
 #: A message longer than this many characters is a payload, not a message.

@@ -143,7 +143,15 @@ def shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
 #: A container is shown so deep, and with so many items.
 DEPTH, ITEMS = 3, 20
 
-_TOLD_BY_REPR = {"builtins", "datetime", "pathlib", "decimal", "uuid", "fractions"}
+_TOLD_BY_REPR = {
+    "builtins",
+    "datetime",
+    "decimal",
+    "fractions",
+    "nborch.secrets",
+    "pathlib",
+    "uuid",
+}
 
 
 def _shown(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from nborch.events import Event, EventKind
 from nborch.exceptions import NborchWarning, StoreError
 from nborch.latches import Latch
+from nborch.secrets import redacted
 from nborch.store.base import RunStore
 
 __all__ = ["Recorder"]
@@ -67,6 +68,9 @@ class Recorder:
 
         The call waits only where events come faster than they are written.
         """
+        data = redacted(event.data)
+        if data is not event.data:
+            event = event._replace(data=data)
         for listener in self._listeners:
             listener(event)
         waiting = self._waiting

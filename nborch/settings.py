@@ -13,16 +13,44 @@ from pathlib import Path
 
 from nborch.exceptions import InvalidDeclaration, did_you_mean
 
-__all__ = ["Settings", "load_settings", "parse_size"]
+__all__ = ["KernelSettings", "Settings", "load_settings", "parse_size"]
 
 FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-NAMES = ("home", "log_level", "log_lines_limit", "cache_size_limit")
+NAMES = (
+    "home",
+    "log_level",
+    "log_lines_limit",
+    "cache_size_limit",
+    "output_size_limit",
+    "kernels.pool",
+    "kernels.max_age_minutes",
+    "kernels.preload",
+)
 #: Those that are whole numbers; the others are texts.
-NUMBERS = ("log_lines_limit",)
+NUMBERS = ("log_lines_limit", "kernels.pool", "kernels.max_age_minutes")
 LOG_LINES_LIMIT = 50_000
 CACHE_SIZE_LIMIT = 20_000_000_000
+OUTPUT_SIZE_LIMIT = 8_000_000
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """How kernels are kept warm: ``[tool.nborch.kernels]``.
+
+    Parameters
+    ----------
+    pool
+        How many kernels wait; None for as many as run at once, where notebooks are
+        run again and again.
+    preload
+        Modules that a waiting kernel imports.
+    """
+
+    pool: int | None = None
+    max_age_minutes: int = 30
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +72,11 @@ class Settings:
     cache_size_limit
         Bytes that the kept results may take; past it those of the least worth go.
         None means no limit. Written as ``20GB`` or ``none``.
+    kernels
+        How kernels are kept warm.
+    output_size_limit
+        Bytes that the outputs of one cell may take in an executed notebook; what is
+        larger goes to files in the home. None means no limit.
     """
 
     home: Path
@@ -51,6 +84,8 @@ class Settings:
     log_level: str = "INFO"
     log_lines_limit: int = LOG_LINES_LIMIT
     cache_size_limit: int | None = CACHE_SIZE_LIMIT
+    kernels: KernelSettings = KernelSettings()
+    output_size_limit: int | None = OUTPUT_SIZE_LIMIT
 
 
 def load_settings(
@@ -82,7 +117,11 @@ def load_settings(
         home = _nearest(start, FOLDER, Path.is_dir) or Path(declared.get("home", own))
     limit = _number("log_lines_limit", environ, declared, LOG_LINES_LIMIT)
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
-    return Settings(home, own / "secret.key", level.upper(), limit, room)
+    kernels = _kernels(environ, declared)
+    shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
+    return Settings(
+        home, own / "secret.key", level.upper(), limit, room, kernels, shown
+    )
 
 
 def parse_size(text: str) -> int:
@@ -102,11 +141,37 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def _kernels(environ: Mapping[str, str], declared: Mapping[str, str]) -> KernelSettings:
+    """Return what is said of kernels, checked."""
+    pool = _text("kernels.pool", environ, declared)
+    preload = (_text("kernels.preload", environ, declared) or "").split(",")
+    modules = tuple(name.strip() for name in preload if name.strip())
+    for name in modules:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise InvalidDeclaration(
+                f"The setting kernels.preload must name modules, not {name!r}. "
+                "Separate them by commas, such as pandas,numpy."
+            )
+    return KernelSettings(
+        None if pool is None else _number("kernels.pool", environ, declared, 1),
+        _number("kernels.max_age_minutes", environ, declared, 30),
+        modules,
+    )
+
+
+def _text(
+    name: str, environ: Mapping[str, str], declared: Mapping[str, str]
+) -> str | None:
+    """Return what is said of a setting, if anything is."""
+    variable = f"NBORCH_{name.upper().replace('.', '_')}"
+    return environ.get(variable) or declared.get(name)
+
+
 def _size(
     name: str, environ: Mapping[str, str], declared: Mapping[str, str], default: int
 ) -> int | None:
     """Return a setting that is a size or ``none``, checked."""
-    text = environ.get(f"NBORCH_{name.upper()}") or declared.get(name)
+    text = _text(name, environ, declared)
     if text is None:
         return default
     if text.strip().lower() == "none":
@@ -123,7 +188,7 @@ def _number(
     name: str, environ: Mapping[str, str], declared: Mapping[str, str], default: int
 ) -> int:
     """Return a setting that is a whole number, checked."""
-    text = environ.get(f"NBORCH_{name.upper()}") or declared.get(name) or str(default)
+    text = _text(name, environ, declared) or str(default)
     digits = text.replace("_", "")
     if not (digits.isascii() and digits.isdigit()):
         raise InvalidDeclaration(
@@ -159,6 +224,10 @@ def _project_table(start: Path) -> dict[str, str]:
         table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("nborch", {})
     except ValueError as error:
         raise InvalidDeclaration(f"{path} cannot be read: {error}.") from error
+    if isinstance(table.get("kernels"), dict):
+        # NB. Before any check: a table within the table is no unknown setting.
+        inner = table.pop("kernels")
+        table |= {f"kernels.{name}": value for name, value in inner.items()}
     for name, value in table.items():
         if name not in NAMES:
             raise InvalidDeclaration(
@@ -167,6 +236,8 @@ def _project_table(start: Path) -> dict[str, str]:
             )
         if name in NUMBERS and type(value) is int:
             table[name] = str(value)
+        elif name == "kernels.preload" and _are_texts(value):
+            table[name] = ",".join(value)
         elif not isinstance(value, str):
             raise InvalidDeclaration(
                 f"[tool.nborch] in {path}: {name} must be a text, not {value!r}."
@@ -176,3 +247,7 @@ def _project_table(start: Path) -> dict[str, str]:
         # A relative home is meant from the file that says it.
         values["home"] = str(path.parent / Path(values["home"]).expanduser())
     return values
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

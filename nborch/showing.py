@@ -19,10 +19,13 @@ __all__ = [
     "of_run",
     "of_state",
     "of_task",
+    "size",
 ]
 
 MINUTE = 60
 HOUR = 3600
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_STEP = 1000
 
 
 class Shade(NamedTuple):
@@ -313,3 +316,16 @@ def duration(seconds: float) -> str:
         return f"{whole // MINUTE} min {whole % MINUTE} s"
     minutes = round(whole / MINUTE)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> size(0), size(1234), size(3_400_000)
+    ('0 bytes', '1.2 kB', '3.4 MB')
+    """
+    unit = 0
+    while count >= _STEP and unit < len(_UNITS) - 1:
+        count /= _STEP
+        unit += 1
+    return f"{count:.0f} {_UNITS[0]}" if unit == 0 else f"{count:.1f} {_UNITS[unit]}"

@@ -20,7 +20,7 @@ from nborch.exceptions import ParameterTypeError
 from nborch.misfits import misfit
 from nborch.typed_dicts import with_own_dicts
 
-__all__ = ["Validation"]
+__all__ = ["Validation", "adapted", "is_exactly"]
 
 _EMPTY = inspect.Parameter.empty
 _UNCHECKED = (Any, object, _EMPTY)
@@ -42,6 +42,7 @@ _PLAIN = frozenset(
 #: A message tells of at most this many values.
 MOST = 10
 
+#: Returns the value as its type asks for it, or raises pydantic's ValidationError.
 Check = Callable[[Any], Any]
 
 
@@ -94,7 +95,7 @@ class Validation:
         wanting = [
             name
             for name, hint in hints.items()
-            if name in good and not _is_exactly(good[name], hint)
+            if name in good and not is_exactly(good[name], hint)
         ]
         if wanting:
             self._check(good, hints, wanting)
@@ -161,7 +162,7 @@ def _sentences(told: list[str]) -> str:
     return "\n  ".join(lines)
 
 
-def _is_exactly(value: Any, hint: Any) -> bool:
+def is_exactly(value: Any, hint: Any) -> bool:
     """Tell whether a value plainly is what is asked for, without pydantic."""
     kind = type(value)
     if kind is hint:
@@ -173,7 +174,7 @@ def _is_exactly(value: Any, hint: Any) -> bool:
         )
     if type(hint) is types.UnionType or typing.get_origin(hint) is typing.Union:
         return any(
-            kind is one and _is_exactly(value, one) for one in typing.get_args(hint)
+            kind is one and is_exactly(value, one) for one in typing.get_args(hint)
         )
     return hint in _UNCHECKED
 
@@ -230,20 +231,20 @@ def _of_kind(hint: Any, parameter: inspect.Parameter) -> Any:
 def _check_of(hint: Any, parameter: inspect.Parameter) -> Check:
     """Return the function that makes of a value what `hint` asks for."""
     origin = typing.get_origin(hint) or hint
-    adapted = _adapted(origin, as_is=True) if origin in _STREAMS else _adapted(hint)
+    check = adapted(origin, as_is=True) if origin in _STREAMS else adapted(hint)
     if not _is_field(parameter.default):
-        return adapted
+        return check
     field = parameter.default
 
     def filled(value: Any) -> Any:
         if value is field:
             return field.get_default(call_default_factory=True)
-        return adapted(value)
+        return check(value)
 
     return filled
 
 
-def _adapted(hint: Any, *, as_is: bool = False) -> Check:
+def adapted(hint: Any, *, as_is: bool = False) -> Check:
     """Return pydantic's check of a type; whether it is one if pydantic knows it not.
 
     Parameters
@@ -262,11 +263,11 @@ def _adapted(hint: Any, *, as_is: bool = False) -> Check:
         )
     except (PydanticUserError, TypeError, NameError):
         if not as_is and isinstance(hint, type):
-            return _adapted(hint, as_is=True)
+            return adapted(hint, as_is=True)
         return lambda value: value
 
-    def adapted(value: Any) -> Any:
+    def check(value: Any) -> Any:
         (made,) = adapter.validate_python((value,))
         return made
 
-    return adapted
+    return check

@@ -41,6 +41,7 @@ from nborch.cache.upkeep import (
     scrub,
 )
 from nborch.exceptions import CacheWarning
+from nborch.secrets import holds_secret
 from nborch.settings import load_settings
 
 __all__ = ["CacheStats", "Entry", "EntryUnusable", "Finding", "ResultCache"]
@@ -256,6 +257,11 @@ class ResultCache:
         except Exception as problem:  # noqa: BLE001 - the value's own code raises anything
             reason = f"{type(problem).__name__}: {problem}"
             self._not_kept(told, reason, "", tell)
+            return None
+        if holds_secret(described) or any(
+            holds_secret(value.body, *value.buffers) for value in stored.values()
+        ):
+            self._not_kept(told, "it holds the text of a secret", "", tell)
             return None
         size = sum(value.size for value in stored.values())
         limit = self._keeper.limit

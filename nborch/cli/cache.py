@@ -8,8 +8,9 @@ import click
 from nborch.cache.base import KeptResult
 from nborch.home import current_home
 from nborch.settings import parse_size
+from nborch.showing import size
 from nborch.view.badge import duration
-from nborch.view.table import print_facts, print_json, print_table, size
+from nborch.view.table import print_facts, print_json, print_table
 
 __all__ = ["cache"]
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from nborch.home import current_home
+from nborch.notebook.results.values import stored_result
 from nborch.runs import RunKind, RunRecord
 from nborch.states import State, StateType
 from nborch.view.badge import duration
@@ -87,6 +88,46 @@ def logs(run: str, *, as_json: bool) -> None:
         click.echo(f"{stamp} | {level:<7} | {source} - {message}")
 
 
+@flow_run.command()
+@click.argument("run")
+@click.option("-q", "--quiet", is_flag=True, help="Tell of a failure only.")
+@_as_json
+@click.pass_context
+def retry(context: click.Context, run: str, *, quiet: bool, as_json: bool) -> None:
+    """Go on with a notebook's RUN where it ended, as a new run.
+
+    The same as `nborch run --resume RUN`.
+    """
+    from nborch.cli.run import run as execute
+
+    context.invoke(execute, resume=run, quiet=quiet, as_json=as_json)
+
+
+@flow_run.command()
+@click.argument("run")
+@click.argument("name", required=False)
+@_as_json
+def result(run: str, name: str | None, *, as_json: bool) -> None:
+    """List what a notebook's RUN gave, or print the one value called NAME."""
+    home = current_home()
+    found = stored_result(home, home.store.record(run))
+    if name is not None:
+        value = found[name]
+        if as_json:
+            print_json(value)
+        else:
+            click.echo(value)
+        return
+    listed = dict(found.listed())
+    if as_json:
+        print_json(listed)
+    elif listed:
+        for each, about in listed.items():
+            click.echo(f"{each}: {about}")
+    else:
+        click.echo("It gave nothing. A notebook gives a value with: nborch.result(...)")
+
+
 def _row(record: RunRecord) -> list[str]:
     started = f"{record.run.created.astimezone():%Y-%m-%d %H:%M:%S}"
     return [record.run.name, record.run.of, _told(record.state), started, _took(record)]
@@ -110,6 +151,7 @@ def _print_facts(record: RunRecord) -> None:
             "Parameters": ", ".join(f"{k}={v!r}" for k, v in run.parameters.items()),
             "Notebook": run.details.get("notebook"),
             "Output": run.details.get("output"),
+            "Resumes": run.details.get("resumes"),
             "Started": f"{run.created.astimezone():%Y-%m-%d %H:%M:%S %Z}",
             "Took": _took(record),
         }

@@ -9,6 +9,7 @@ from nborch import __version__
 from nborch.cli.cache import cache
 from nborch.cli.concurrency_limit import concurrency_limit
 from nborch.cli.flow_run import flow_run
+from nborch.cli.inspect import inspect
 from nborch.cli.run import run
 from nborch.exceptions import NborchError
 
@@ -37,6 +38,7 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(inspect)
 cli.add_command(flow_run)
 cli.add_command(cache)
 cli.add_command(concurrency_limit)

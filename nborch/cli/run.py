@@ -1,24 +1,26 @@
 """``nborch run``: execute a notebook as a flow."""
 
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
 
-from nborch.home import open_home
-from nborch.notebook.execution import CellRun, NotebookRun
-from nborch.notebook.loading import check_output, find_kernel, load_notebook
-from nborch.notebook.parameters import (
-    check_parameters,
-    declared_parameters,
-    parse_assignment,
+from nborch.cli.formats import load_format
+from nborch.cli.parameter_options import parameter_options
+from nborch.cli.progress import Progress, progress
+from nborch.home import current_home
+from nborch.notebook.earlier_runs import (
+    check_parameters_are,
+    notebook_run_of,
+    parameters_of,
 )
+from nborch.notebook.execution import NotebookRun
+from nborch.notebook.flows import NotebookFlow, notebook_flow
+from nborch.notebook.loading import check_output, find_kernel
 from nborch.notebook.reports import CellOutcome, CellReport
-from nborch.settings import load_settings
-from nborch.view.badge import duration
+from nborch.runs import RunRecord
+from nborch.states import State, StateType
 
 __all__ = ["run"]
 
@@ -29,30 +31,84 @@ EXIT_CODES = {
     CellOutcome.CRASHED: 138,
     CellOutcome.CANCELLED: 130,
 }
+#: Of runs that ended otherwise than by one of their cells.
+_EXIT_CODES_OF_STATES = {StateType.CRASHED: 138, StateType.CANCELLED: 130}
+
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=1)
 
 
 @click.command()
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", type=click.Path(path_type=Path), required=False)
+@parameter_options
 @click.option(
-    "-p",
-    "--parameter",
-    "assignments",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Value for a parameter of the notebook; may be repeated.",
+    "--allow-unknown",
+    is_flag=True,
+    help="Take values for names that the notebook does not declare.",
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Where the executed notebook goes; NOTEBOOK.out.ipynb if not given.",
+    metavar="PATH",
+    help="Where the executed notebook goes; NOTEBOOK.out.ipynb if not given. It may "
+    "ask for parameters: 'out/{month}.ipynb'.",
 )
 @click.option("-k", "--kernel", help="Kernel to run in, if not the notebook's own.")
+@click.option(
+    "--cwd",
+    type=click.Path(path_type=Path),
+    help="Folder to work in; the notebook's own if not given.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["kernel", "inprocess"]),
+    default="kernel",
+    help="Execute in a process of its own, or in this one.",
+)
+@click.option(
+    "--parallel",
+    type=_COUNT,
+    metavar="N",
+    help="Run up to N independent cell tasks at the same time.",
+)
+@click.option(
+    "--cell-timeout",
+    type=_SECONDS,
+    metavar="SECONDS",
+    help="For each cell that sets no limit of its own.",
+)
+@click.option(
+    "--timeout", type=_SECONDS, metavar="SECONDS", help="For each attempt as a whole."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Try again up to N times, with cell tasks restored that had completed.",
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on where an earlier run of the notebook ended, by its name or id, with "
+    "its parameters: cell tasks are restored, cells tagged `once` that have run are "
+    "not run again.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Tell of a failure only.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print each state as a line of JSON."
+)
+@click.option(
+    "--graph", is_flag=True, help="Put a picture of the run at the output's end."
+)
 def run(
-    notebook: Path,
-    assignments: tuple[str, ...],
-    output: Path | None,
-    kernel: str | None,
+    notebook: Path | None,
+    *,
+    given: dict[str, Any],
+    resume: str | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Execute NOTEBOOK as a flow: every code cell is a task run.
 
@@ -62,24 +118,83 @@ def run(
     (137 if it was killed), 130 if it was interrupted (143 if terminated); 2 if the
     command is wrong.
     """
-    nb = load_notebook(notebook)
-    given = dict(parse_assignment(each) for each in assignments)
-    check_parameters(given, declared_parameters(nb), notebook)
-    kernel = find_kernel(nb, kernel)
-    output = output or notebook.with_suffix(".out.ipynb")
-    check_output(output, notebook)
-    settings = load_settings(notebook.parent)
-    home = open_home(settings)
-    home.reap()
-    with Progress() as progress:
-        notebook_run = NotebookRun(
-            home, str(notebook), str(output), given, on_change=progress.show
-        )
-        _execute(notebook, output, given, kernel, notebook_run)
-    progress.conclude(notebook_run)
-    failed = notebook_run.failed
-    if failed is not None and failed.report is not None:
-        sys.exit(_exit_code(failed.report))
+    load_format()
+    record = notebook_run_of(current_home(), resume) if resume else None
+    if notebook is None and record is not None:
+        notebook = Path(record.run.details["notebook"])
+    if notebook is None:
+        raise click.UsageError("Missing argument 'NOTEBOOK'.")
+    flow = _declared(notebook, record, **options)
+    values = parameters_of(record, given) if record is not None else given
+    values = flow.validate_parameters(values)
+    if record is not None:
+        check_parameters_are(record, values.keys() - given.keys(), values)
+    find_kernel(flow.file.load(), options["kernel"])
+    flow.home.reap()
+    with progress(quiet=quiet, as_json=as_json) as telling:
+        watch = _Watch(telling)
+        state = flow.watched(watch.note)(**values, return_state=True)
+    watch.conclude(state)
+
+
+def _declared(
+    notebook: Path,
+    record: RunRecord | None,
+    *,
+    output: str | None,
+    engine: str,
+    timeout: float | None,
+    **options: Any,
+) -> NotebookFlow:
+    """Return the flow that the options ask for, checked."""
+    if output is None and record is not None:
+        output = _literal(record.run.details.get("output"))
+    output = output or _literal(notebook.with_suffix(".out.ipynb"))
+    flow = notebook_flow(
+        notebook,
+        output=output,
+        engine=None if engine == "kernel" else engine,
+        timeout_seconds=timeout,
+        resume=record.run.id if record is not None else None,
+        **options,
+    )
+    if not flow.setup.fields:
+        # NB. Before hours have been spent, and anything has been recorded.
+        check_output(flow.setup.output_as_written, notebook)
+    return flow
+
+
+def _literal(path: str | Path | None) -> str | None:
+    """Return a path as a template that asks for nothing."""
+    return None if path is None else str(path).replace("{", "{{").replace("}", "}}")
+
+
+class _Watch:
+    """Sees a notebook run, and tells of it in the end."""
+
+    def __init__(self, telling: Progress) -> None:
+        self._telling = telling
+        self._run: NotebookRun | None = None
+
+    def note(self, run: NotebookRun) -> None:
+        """Take note of a change of the run."""
+        self._run = run
+        self._telling.show(run)
+
+    def conclude(self, state: State) -> None:
+        """Tell what came of the run, and leave with the code for it."""
+        run = self._run
+        if run is None:
+            # It has not come to a run: what was wrong says it all.
+            raise state.exception()
+        run.state = state
+        self._telling.conclude(run)
+        failed = run.failed
+        if failed is not None and failed.report is not None:
+            sys.exit(_exit_code(failed.report))
+        if not state.is_completed():
+            timed_out = state.name == "TimedOut"
+            sys.exit(124 if timed_out else _EXIT_CODES_OF_STATES.get(state.type, 1))
 
 
 def _exit_code(report: CellReport) -> int:
@@ -89,145 +204,3 @@ def _exit_code(report: CellReport) -> int:
     if report.outcome is CellOutcome.CRASHED and "SIGKILL" in message:
         return 137
     return EXIT_CODES[report.outcome]
-
-
-def _execute(
-    notebook: Path,
-    output: Path,
-    parameters: dict[str, Any],
-    kernel: str,
-    notebook_run: NotebookRun,
-) -> None:
-    """Let papermill read, parameterise and write, and our engine execute."""
-    # Half a second, which other commands need not pay.
-    import papermill
-
-    # papermill marks the failing cell in the output; we tell of it at the end.
-    with suppress(papermill.PapermillExecutionError):
-        papermill.execute_notebook(
-            str(notebook),
-            str(output),
-            parameters=parameters,
-            engine_name="nborch",
-            kernel_name=kernel,
-            progress_bar=False,
-            notebook_run=notebook_run,
-            kernel_cwd=str(notebook.parent.absolute()),
-        )
-
-
-class Progress:
-    """The live line of a run in the terminal, and what is said at its end."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-        from rich.progress import Progress as Bar
-
-        self._console = Console(stderr=True, highlight=False)
-        self._started = time.perf_counter()
-        self._bar = Bar(
-            BarColumn(24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}", markup=True),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-        )
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        self._task = self._bar.add_task("starting the kernel", total=None, counts="")
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._bar.stop()
-
-    def show(self, run: NotebookRun) -> None:
-        """Show where the run stands."""
-        done = sum(cell.report is not None for cell in run.cells)
-        current = run.current
-        self._bar.update(
-            self._task,
-            total=len(run.cells),
-            completed=done,
-            counts=_counts(run),
-            description=f"{current.name}" if current else "",
-        )
-        if not self._console.is_terminal:
-            self._tell(run)
-
-    def _tell(self, run: NotebookRun) -> None:
-        """Print a line for a cell that has just ended, where no bar can be shown."""
-        last = max(
-            (cell for cell in run.cells if cell.report is not None),
-            key=lambda cell: cell.index,
-            default=None,
-        )
-        if last is not None and run.current is None and last.report is not None:
-            outcome = last.state.name if last.state else ""
-            took = duration(last.report.seconds)
-            self._console.print(f"  {last.name}: {outcome} in {took}", markup=False)
-
-    def conclude(self, run: NotebookRun) -> None:
-        """Print what came of the run and where to look closer."""
-        print_ = self._console.print
-        context = run.context
-        if context is None or run.state is None:
-            return
-        failed = run.failed
-        took = duration(time.perf_counter() - self._started)
-        glyph = "[green]✔[/]" if failed is None else "[red]✘[/]"
-        print_(
-            f"{glyph} Flow run [bold]{context.run.name}[/] of {context.run.of!r}: "
-            f"{run.state.name} in {took}"
-        )
-        print_(f"  {_summary(run)}", markup=False)
-        if failed is not None:
-            self._print_failure(failed)
-        print_(f"  Output: {run.output}", markup=False, soft_wrap=True)
-        print_(f"  Look closer: nborch flow-run inspect {context.run.name}")
-
-    def _print_failure(self, cell: CellRun) -> None:
-        """Print the cell, the line and the message."""
-        error = cell.report and cell.report.error
-        where = f"Cell {cell.index + 1} ({cell.name})"
-        if error and error.line:
-            where += f", line {error.line}"
-        self._console.print(f"\n  {where}:", style="bold", markup=False)
-        if error and error.source_line:
-            self._console.print(f"    {error.source_line}", markup=False)
-        if error:
-            for line in f"{error.name}: {error.message}".splitlines()[:20]:
-                self._console.print(f"  {line}", style="red", markup=False)
-        self._console.print()
-
-
-def _counts(run: NotebookRun) -> str:
-    cached = sum(cell.is_cached for cell in run.cells)
-    parts = [f"[cyan]{cached} cached[/]"] if cached else []
-    if run.failed is not None:
-        parts.append("[red]1 failed[/]")
-    return " ".join(parts)
-
-
-def _summary(run: NotebookRun) -> str:
-    """Say how many cells ran, and how much of the cell tasks was restored."""
-    done = [cell for cell in run.cells if cell.state and cell.state.is_completed()]
-    parts = [f"{len(done)} of {len(run.cells)} cells completed"]
-    tasks = [cell for cell in run.cells if cell.is_task]
-    if tasks:
-        cached = [cell for cell in tasks if cell.is_cached]
-        saved = sum(
-            cell.state.details.get("saved_seconds", 0) for cell in cached if cell.state
-        )
-        text = f"{len(cached)} of {len(tasks)} cell tasks cached"
-        parts.append(f"{text}, {duration(saved)} saved" if cached else text)
-    return "; ".join(parts)

@@ -2,21 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from nborch.notebook.launch import LiveKernel
+from nborch.exceptions import CellFailed
+from nborch.notebook.conclusions import Request, conclude
+from nborch.notebook.kernels.base import Kernel
+from nborch.notebook.marks import Marks, marks_of
 from nborch.notebook.outputs import file_outputs
-from nborch.notebook.reports import (
-    CellError,
-    CellListener,
-    CellOutcome,
-    CellReport,
-    crash_line,
-)
+from nborch.notebook.reports import CellListener, CellOutcome, CellReport, KeptCell
+from nborch.notebook.spilling import Spill
+from nborch.secrets import redacted
 
 __all__ = ["CellClient", "Limits"]
 
@@ -29,31 +29,25 @@ _QUIET_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long things may take, and whether errors end the run."""
+    """How long things may take, and whether errors end the run.
+
+    Parameters
+    ----------
+    timeout_seconds
+        For a cell that sets no limit of its own; None for no limit.
+    startup_seconds
+        For the kernel, until it answers.
+    grace_seconds
+        For an interrupted cell, until its kernel is killed.
+    total_seconds
+        For the whole run, the kernel's start included; None for no limit.
+    """
 
     timeout_seconds: float | None = None
     startup_seconds: float = 60.0
-    grace_seconds: float = 5.0
+    grace_seconds: float = 2.0
     allow_errors: bool = False
-
-
-@dataclass(slots=True)
-class _Request:
-    """One cell on its way through the kernel."""
-
-    cell: Any
-    index: int
-    reply: asyncio.Future[dict[str, Any]]
-    idle: asyncio.Future[None]
-    sent: bool = False
-    started: float = field(default_factory=monotonic)
-    #: Why the cell was made to stop, once it was.
-    verdict: CellOutcome | None = None
-    reason: str = ""
-
-    @property
-    def seconds(self) -> float:
-        return monotonic() - self.started
+    total_seconds: float | None = None
 
 
 class CellClient:
@@ -63,20 +57,37 @@ class CellClient:
     cell: what a task of an earlier cell prints still reaches the cell it began in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one run has this many circumstances
         self,
         nb: Any,
-        kernel: LiveKernel,
+        kernel: Kernel,
         listener: CellListener,
         *,
         limits: Limits | None = None,
+        kept: Mapping[int, KeptCell] | None = None,
+        spill: Spill | None = None,
+        silent: Mapping[int, str] | None = None,
+        echo: Callable[[dict[str, Any]], object] | None = None,
     ) -> None:
         self.nb = nb
         self.kernel = kernel
         self.listener = listener
         self.limits = limits or Limits()
+        self.kept = kept or {}
+        self.spill = spill
+        self.silent = silent or {}
+        self.echo = echo
+        # Those of all cells that are to be run or left out.
+        # NB. Here already: a wrong mark is told before a kernel is started.
+        self._marks = {
+            index: marks_of(cell, index + 1)
+            for index, cell in enumerate(nb.cells)
+            if cell.cell_type == "code" and cell.source.strip()
+        }
+        self._deadline: float | None = None
         self.filing: Any = None
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[str, Request] = {}
+        self._silent_replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._readers: list[asyncio.Task[None]] = []
         self._stops: list[str] = []
         self._stop_asked: asyncio.Event | None = None
@@ -100,11 +111,15 @@ class CellClient:
         """Start the kernel, run all cells, end the kernel; return the reports."""
         self._stop_asked = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        if self.limits.total_seconds is not None:
+            self._deadline = monotonic() + self.limits.total_seconds
         self.filing = file_outputs(
             self.nb,
             on_event=self.listener.cell_message,
             on_change=self.listener.cell_output,
+            spill=self.spill,
         )
+        self._clear()
         try:
             await self._start()
             reports = await self._run_all()
@@ -113,12 +128,21 @@ class CellClient:
         finally:
             await self._end()
 
+    def _clear(self) -> None:
+        """Show nothing of an earlier run, but for the cells that are kept."""
+        for index, cell in enumerate(self.nb.cells):
+            if cell.cell_type == "code":
+                kept = self.kept.get(index)
+                cell.outputs = list(kept.outputs) if kept else []
+                cell.execution_count = kept.execution_count if kept else None
+
     async def _start(self) -> None:
-        """Start the kernel, unless a stop is asked for meanwhile."""
+        """Start the kernel, unless a stop is asked for meanwhile or time is up."""
         if self._stops:
             return
         starting = asyncio.ensure_future(self.kernel.start(self.limits.startup_seconds))
-        await self._first_of({starting})
+        left = None if self._deadline is None else self._deadline - monotonic()
+        await self._first_of({starting}, seconds=left)
         if not starting.done():
             starting.cancel()
             await asyncio.wait({starting})
@@ -136,39 +160,53 @@ class CellClient:
     async def _run_all(self) -> list[CellReport]:
         reports = []
         over = False
-        for index, cell in enumerate(self.nb.cells):
-            if cell.cell_type != "code" or not cell.source.strip():
-                continue
-            if over or "skip-execution" in cell.metadata.get("tags", []):
+        for index, marks in self._marks.items():
+            if index in self.kept:
+                report = CellReport(index, CellOutcome.KEPT)
+            elif over or marks.skips:
                 report = CellReport(index, CellOutcome.NOT_RUN)
             else:
-                report = await self._run_cell(index, cell)
+                report = await self._run_cell(index, self.nb.cells[index])
                 self.filing.tell()
-            over = over or report.outcome.ends_the_run or self._left(report)
+            over = over or report.outcome.ends_the_run or report.ends_early
             reports.append(report)
             self.listener.cell_finished(report)
         return reports
-
-    def _left(self, report: CellReport) -> bool:
-        """Return whether the cell ended the run of its own will, with sys.exit(0)."""
-        quietly = report.error is not None and report.error.stops_quietly
-        return quietly and not self._allows_errors(self.nb.cells[report.index])
 
     async def _run_cell(self, index: int, cell: Any) -> CellReport:
         loop = asyncio.get_running_loop()
         cell.outputs, cell.execution_count = [], None
         cell.metadata["execution"] = {}
         told = self.listener.cell_started(index)
-        request = _Request(cell, index, loop.create_future(), loop.create_future())
+        request = Request(
+            cell, index, self._marks[index], loop.create_future(), loop.create_future()
+        )
         if self._stops:
-            request.verdict, request.reason = CellOutcome.CANCELLED, self._stops[0]
+            request.verdict, request.reason = CellOutcome.CANCELLED, self._cancelled()
+        elif self._deadline is not None and monotonic() >= self._deadline:
+            request.verdict, (_, request.reason) = CellOutcome.TIMED_OUT, self._total()
         elif not self.kernel.exited.done():
+            if index in self.silent:
+                await self._run_silently(self.silent[index])
             self._send(request, told)
             await self._await_reply(request)
             await self._await_idle(request)
         return self._conclude(request)
 
-    def _send(self, request: _Request, told: Mapping[str, object] | None) -> None:
+    async def _run_silently(self, source: str) -> None:
+        """Run what the document must not show: it hands secrets over."""
+        sent = self.kernel.client.execute(source, silent=True, store_history=False)
+        reply = self._silent_replies[sent] = asyncio.Future()
+        while not (reply.done() or self.kernel.exited.done() or self._stops):
+            await self._first_of({reply}, seconds=_QUIET_SECONDS)
+        if reply.done() and reply.result()["status"] != "ok":
+            told = reply.result()
+            raise CellFailed(
+                "The secret parameters cannot be set in the kernel: "
+                f"{told.get('ename')}: {told.get('evalue')}"
+            )
+
+    def _send(self, request: Request, told: Mapping[str, object] | None) -> None:
         """Send the cell's source to the kernel."""
         content = {
             "code": request.cell.source,
@@ -176,7 +214,7 @@ class CellClient:
             "store_history": True,
             "user_expressions": {},
             "allow_stdin": False,
-            "stop_on_error": not self._allows_errors(request.cell),
+            "stop_on_error": not self._allows_errors(request.marks),
         }
         metadata: dict[str, Any] = {"nborch": dict(told)} if told else {}
         if "id" in request.cell:
@@ -187,9 +225,10 @@ class CellClient:
         request.sent = True
         client.shell_channel.send(message)
 
-    async def _await_reply(self, request: _Request) -> None:
+    async def _await_reply(self, request: Request) -> None:
         """Wait until the kernel answers or is gone; interrupt it when it must stop."""
-        limit = self.limits.timeout_seconds
+        limits = list(self._limits_of(request))
+        due, words = min(limits) if limits else (math.inf, "")
         patience: float | None = None
         heard = 0
         while not request.reply.done() and not self.kernel.exited.done():
@@ -197,27 +236,42 @@ class CellClient:
                 again = request.verdict is CellOutcome.CANCELLED
                 heard = len(self._stops)
                 request.verdict = CellOutcome.CANCELLED
-                request.reason = self._stops[0]
+                request.reason = self._cancelled()
                 patience = monotonic() if again else await self._interrupt()
-            elif limit is not None and not request.verdict and request.seconds > limit:
-                request.verdict = CellOutcome.TIMED_OUT
-                request.reason = f"{limit:g}"
+            elif not request.verdict and monotonic() >= due:
+                request.verdict, request.reason = CellOutcome.TIMED_OUT, words
                 patience = await self._interrupt()
             if patience is not None and monotonic() >= patience:
                 await self.kernel.kill()
                 return
-            until = patience
-            if until is None and limit is not None:
-                until = request.started + limit
-            seconds = None if until is None else max(0.0, until - monotonic()) + 0.001
-            await self._first_of({request.reply}, seconds=seconds)
+            until = due if patience is None else patience
+            seconds = max(0.0, until - monotonic()) + 0.001
+            forever = math.isinf(seconds)
+            await self._first_of({request.reply}, seconds=None if forever else seconds)
+
+    def _limits_of(self, request: Request) -> Iterator[tuple[float, str]]:
+        """Yield when time is up for a cell, with the words for it."""
+        limit = request.marks.limit(self.limits.timeout_seconds)
+        if limit is not None:
+            words = f"The cell took longer than {limit:g} seconds."
+            yield request.started + limit, words
+        if self._deadline is not None:
+            yield self._total()
+
+    def _total(self) -> tuple[float, str]:
+        """Return when time is up for the run, with the words for it."""
+        words = f"The run took longer than {self.limits.total_seconds:g} seconds."
+        return self._deadline or 0.0, words
+
+    def _cancelled(self) -> str:
+        return f"Cancelled by {self._stops[0]}."
 
     async def _interrupt(self) -> float:
         """Interrupt the cell; return when patience with it ends."""
         await self.kernel.interrupt()
         return monotonic() + self.limits.grace_seconds
 
-    async def _await_idle(self, request: _Request) -> None:
+    async def _await_idle(self, request: Request) -> None:
         """Wait until the outputs are complete, for as long as they keep coming."""
         while not request.idle.done() and not self.kernel.exited.done():
             before = self.filing.received
@@ -256,59 +310,26 @@ class CellClient:
             if failed.done():
                 failed.result()
 
-    def _conclude(self, request: _Request) -> CellReport:
+    def _conclude(self, request: Request) -> CellReport:
         """Say how a cell ended and see to it that its outputs say so, too."""
-        cell = request.cell
-        reply = request.reply.result()["content"] if request.reply.done() else {}
-        error = _error_in(reply, cell) if reply else None
-        if request.verdict is not None:
-            outcome, error = request.verdict, self._stopped(request, error)
-        elif not reply:
-            outcome, error = CellOutcome.CRASHED, self._died(request)
-        elif error and not (error.stops_quietly or self._allows_errors(cell)):
-            outcome = CellOutcome.FAILED
-        else:
-            outcome = CellOutcome.COMPLETED
         self.filing.settle(request.index)
-        if outcome.ends_the_run and error is not None:
-            _show_error(cell, error)
+        report = conclude(
+            request, self.kernel, allow_errors=self._allows_errors(request.marks)
+        )
         self.filing.mark(request.index)
-        return CellReport(request.index, outcome, request.seconds, error)
+        return report
 
-    def _died(self, request: _Request) -> CellError:
-        message = self.kernel.obituary()
-        if not request.sent:
-            message += " That was before this cell could start."
-        words = self.kernel.last_words() if request.sent else ""
-        source = request.cell.source
-        traceback = (*words.splitlines(), f"DeadKernelError: {message}")
-        error = CellError("DeadKernelError", message, traceback=traceback)
-        return error.at(crash_line(words, source), source)
-
-    def _stopped(self, request: _Request, error: CellError | None) -> CellError:
-        """Return why a cell was made to stop, at the line where it was."""
-        if request.verdict is CellOutcome.TIMED_OUT:
-            name = "TimeoutError"
-            message = f"The cell took longer than {request.reason} seconds."
-        else:
-            name = "KeyboardInterrupt"
-            message = f"Cancelled by {request.reason}."
-        if request.sent and not request.reply.done():
-            message += (
-                " It did not stop when it was interrupted, so the kernel was killed."
-            )
-        if error is None:
-            return CellError(name, message, traceback=(f"{name}: {message}",))
-        return CellError(name, message, error.line, error.source_line, error.traceback)
-
-    def _allows_errors(self, cell: Any) -> bool:
-        tags = cell.metadata.get("tags", [])
-        return self.limits.allow_errors or "raises-exception" in tags
+    def _allows_errors(self, marks: Marks) -> bool:
+        return self.limits.allow_errors or marks.may_raise
 
     def _on_reply(self, message: dict[str, Any]) -> None:
         from nbclient.client import timestamp
 
-        request = self._requests.get(message["parent_header"].get("msg_id", ""))
+        sent = message["parent_header"].get("msg_id", "")
+        message = {**message, "content": redacted(message["content"])}
+        if sent in self._silent_replies and not self._silent_replies[sent].done():
+            self._silent_replies[sent].set_result(message["content"])
+        request = self._requests.get(sent)
         if request is not None and not request.reply.done():
             times = request.cell.metadata["execution"]
             times["shell.execute_reply"] = timestamp(message)
@@ -320,6 +341,8 @@ class CellClient:
         if request is None:
             return
         over = self.filing.take(message, request.index)
+        if self.echo is not None:
+            self.echo(message)
         if over and not request.idle.done():
             request.idle.set_result(None)
 
@@ -331,36 +354,6 @@ class CellClient:
             await asyncio.wait(self._readers)
         finished = all(request.reply.done() for request in self._requests.values())
         await self.kernel.shut_down(politely=finished)
-
-
-def _error_in(reply: Mapping[str, Any], cell: Any) -> CellError | None:
-    """Return what the cell raised, by the kernel's answer or by what it displayed."""
-    cell.execution_count = reply.get("execution_count", cell.execution_count)
-    if reply.get("status") != "ok":
-        return CellError.from_reply(reply, cell.source, cell.execution_count)
-    if any(part.get("source") == "ask_exit" for part in reply.get("payload") or ()):
-        # exit() and quit() tell the front end to leave; the kernel follows.
-        return CellError("SystemExit", "0")
-    # NB. Magics may display an error and then answer that all is well: IPython's %%time
-    # did for years. What a reader sees as failed has failed, as papermill has it, too.
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return CellError.from_reply(output, cell.source, cell.execution_count)
-    return None
-
-
-def _show_error(cell: Any, error: CellError) -> None:
-    """Add the error to the cell's outputs unless the kernel showed it itself."""
-    from nbformat.v4 import new_output
-
-    if not any(output.output_type == "error" for output in cell.outputs):
-        shown = new_output(
-            "error",
-            ename=error.name,
-            evalue=error.message,
-            traceback=list(error.traceback),
-        )
-        cell.outputs.append(shown)
 
 
 async def _read(channel: Any, receive: Callable[[dict[str, Any]], None]) -> None:

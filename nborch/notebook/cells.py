@@ -69,6 +69,8 @@ class CellTask:
         self.analysis = self.declared.added_to(self._body.analysis)
         self.reason: str | None = None
         self.key: str | None = None
+        #: Where its result lies, once it was kept or found.
+        self.kept_as: str | None = None
         self.ingredients: Ingredients | None = None
         #: The digest of each name that the run has bound or changed; "" if unknown.
         self.made: dict[str, str] = {}
@@ -124,6 +126,16 @@ class CellTask:
         return frozenset(name for name in gone if not is_shells(name))
 
     @property
+    def seeded(self) -> frozenset[str]:
+        """The random generators that it seeded before it drew from them."""
+        return frozenset(self._seeded)
+
+    @property
+    def restored(self) -> KeptResult | None:
+        """The earlier result that it is restored from, if there is one."""
+        return self._restoring.entry if self._restoring is not None else None
+
+    @property
     def seconds(self) -> float:
         """The seconds since it began."""
         return time.perf_counter() - self._started
@@ -155,6 +167,7 @@ class CellTask:
         if restoring is None:
             return None
         self._restoring = restoring
+        self.kept_as = entry.key
         self._learn(entry.meta)
         return Hit(None, {"cache_key": self.key, "saved_seconds": entry.seconds})
 
@@ -204,6 +217,7 @@ class CellTask:
             label=self._name,
             tell=self._not_kept,
         )
+        self.kept_as = entry.key if entry else None
         return {"cache_key": self.key} if entry else {}
 
     def _not_kept(self, reason: str) -> None:
@@ -225,6 +239,7 @@ class CellTask:
         """Take what is known of the cell, if another process has just run it."""
         entry = self._find_entry()
         if entry is not None:
+            self.kept_as = entry.key
             self._learn(entry.meta)
 
     def _learn(self, meta: Mapping[str, Any]) -> None:

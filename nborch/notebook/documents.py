@@ -1,15 +1,19 @@
 """A notebook's file while it runs: valid at every moment, cheap to keep current."""
 
+import logging
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-__all__ = ["Document", "is_local"]
+__all__ = ["Document", "is_local", "replace_file"]
+
+_log = logging.getLogger("nborch.notebook")
 
 # A save may take a twentieth of the time at most, and nobody reads faster than this.
 _LEAST_SECONDS = 0.5
@@ -39,7 +43,7 @@ class Document:
         cells that were put in, taken out or replaced are noticed.
     path
         Where to write. Nothing is written to an address (``s3://...``), to standard
-        output (``-``) or to None: papermill writes there when the run has ended.
+        output (``-``) or to None; see `nborch.notebook.remote_documents`.
     clock
         Tells the seconds that the throttle counts.
     """
@@ -58,7 +62,8 @@ class Document:
         self._fragments: list[tuple[Any, str]] = []
         self._last: float | None = None
         self._cost = 0.0
-        #: What kept the latest save from succeeding, if it was not forced.
+        self._told = False
+        #: What kept the latest save from succeeding, if it did not have to.
         self.trouble: OSError | None = None
 
     def touch(self, index: int) -> None:
@@ -86,14 +91,16 @@ class Document:
             frame = frame.replace(_NO_CELLS, f"{_CELLS_START}{body}{_CELLS_END}", 1)
         return frame + "\n"
 
-    def save(self, *, force: bool = False) -> bool:
+    def save(self, *, force: bool = False, must: bool | None = None) -> bool:
         """Write the file if it is time to; return whether it was written.
 
         Parameters
         ----------
         force
-            Write now, and to the disk itself. An error is raised then; otherwise it
-            is kept in `trouble` and the next save tries again.
+            Write now, and to the disk itself.
+        must
+            Raise an error; as `force` if not given. Otherwise it is kept in `trouble`,
+            the first one is told in the log, and the next save tries again.
         """
         if self.path is None:
             return False
@@ -103,18 +110,41 @@ class Document:
             if now - self._last < rest:
                 return False
         try:
-            _replace_file(self.path, self.text().encode(), durable=force)
+            # A character that no file can hold must not cost the rest of the document.
+            content = self.text().encode(errors="backslashreplace")
+            replace_file(self.path, content, durable=force)
         except OSError as error:
-            if force:
+            if force if must is None else must:
                 error.add_note(f"The previous version of '{self.path}' is untouched.")
                 raise
             self.trouble = error
+            self._tell(error)
             return False
         finally:
             self._last = self._clock()
             self._cost = self._last - now
         self.trouble = None
         return True
+
+    def finish(self, *, must: bool = True) -> None:
+        """Write the last version.
+
+        Parameters
+        ----------
+        must
+            Raise an error.
+        """
+        self.save(force=True, must=must)
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "The notebook could not be saved to '%s': %s. The run goes on, the "
+                "version before is untouched, and the next save tries again.",
+                self.path,
+                error.strerror or error,
+            )
 
 
 def is_local(path: str | os.PathLike[str] | None) -> bool:
@@ -125,6 +155,11 @@ def is_local(path: str | os.PathLike[str] | None) -> bool:
     """
     if path is None or str(path) == "-" or "://" in str(path):
         return False
+    if "papermill.iorw" in sys.modules:
+        # Other packages may have given papermill a place of their own.
+        handler = sys.modules["papermill.iorw"].papermill_io.get_handler(str(path))
+        if type(handler).__name__ != "LocalHandler":
+            return False
     # A device or a pipe (/dev/stdout) must be written to, not replaced.
     with suppress(OSError):
         mode = Path(path).stat().st_mode
@@ -150,7 +185,14 @@ def _encode_cell(cell: Any) -> str:
     return text[start : text.rindex(_CELLS_END)]
 
 
-def _replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Put a new file in the place of an old one, as a whole.
+
+    Parameters
+    ----------
+    durable
+        Have it on the disk itself when this returns.
+    """
     # A link keeps pointing to the file, which gets the new content.
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

@@ -1,8 +1,6 @@
 """A notebook as a flow: one flow run, and a task run for each code cell."""
 
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,85 +8,34 @@ from typing import Any
 
 from nborch import blocking
 from nborch.context import RunContext, enclosing_run
-from nborch.events import Event, EventKind, log_written
-from nborch.exceptions import CancelledRun, CellFailed, CrashedRun, InvalidDeclaration
+from nborch.exceptions import CancelledRun, CellFailed, CrashedRun, UnfinishedRun
 from nborch.home import Home
-from nborch.lifecycle import lifecycle
+from nborch.lifecycle import lifecycle, state_of_error
+from nborch.notebook.cell_runs import CellFacts, CellRun
 from nborch.notebook.client import run_cells
-from nborch.notebook.documents import Document
-from nborch.notebook.headers.header import parse_header
+from nborch.notebook.documents import Document, is_local
 from nborch.notebook.magics import is_flow, is_task
-from nborch.notebook.reports import CellOutcome, CellReport
+from nborch.notebook.picturing import add_picture
+from nborch.notebook.remote_documents import open_document
+from nborch.notebook.reports import CellOutcome, CellReport, KeptCell
+from nborch.notebook.results.handles import GIVEN, MADE
+from nborch.notebook.results.values import NotebookResult, result_of
+from nborch.notebook.resuming import Resumption, kept_cells, resume
+from nborch.notebook.spilling import Spill
 from nborch.parameters import shown
 from nborch.performing import Performer
-from nborch.runs import RunKind, flow_run_name, task_run_name
+from nborch.runs import RunKind, RunRecord, flow_run_name, task_run_name
+from nborch.settings import load_settings
 from nborch.specs import Spec
-from nborch.states import (
-    TRANSITIONS,
-    Cancelled,
-    Completed,
-    Crashed,
-    Failed,
-    Pending,
-    Running,
-    State,
-    TimedOut,
-)
+from nborch.states import Completed, Pending, Running, State
 
 __all__ = ["CellRun", "NotebookRun"]
 
-#: Lines of what a cell printed that are kept with its run: the first and the last.
-HEAD, TAIL = 300, 200
-
-_NOT_RUN = "An earlier cell ended the run."
 _PAPERMILL_STATUS = {
     CellOutcome.COMPLETED: "completed",
     CellOutcome.NOT_RUN: "pending",
+    CellOutcome.KEPT: "completed",
 }
-
-
-@dataclass(slots=True)
-class CellRun:
-    """The task run of one code cell, and where it stands.
-
-    Parameters
-    ----------
-    told
-        The final state that the cell task in the kernel reported. It counts once the
-        kernel has also said that the cell is over.
-    """
-
-    index: int
-    performer: Performer
-    is_task: bool
-    report: CellReport | None = None
-    told: State | None = None
-
-    @property
-    def context(self) -> RunContext:
-        """The run's context."""
-        return self.performer.context
-
-    @property
-    def name(self) -> str:
-        """What the cell is called."""
-        return self.context.spec.name
-
-    @property
-    def state(self) -> State | None:
-        """The state it is in."""
-        return self.context.state
-
-    def enter(self, state: State) -> None:
-        """Enter a state if the present one leads to it."""
-        now = self.state
-        if now is None or state.type in TRANSITIONS[now.type]:
-            self.performer.enter(state, self.context.attempt or int(state.is_running()))
-
-    @property
-    def is_cached(self) -> bool:
-        """Whether the cell was restored."""
-        return self.state is not None and self.state.name == "Cached"
 
 
 @dataclass(slots=True)
@@ -104,6 +51,12 @@ class NotebookRun:
     on_change
         Called with this object whenever a cell begins or ends. With nobody to call,
         the usual lines are printed.
+    resumes
+        An earlier run of the notebook, where this one goes on.
+    resumption
+        What is taken over from it, as soon as that is known.
+    graph
+        Whether a picture of the run is to stand at the end of the output.
     """
 
     home: Home
@@ -111,12 +64,17 @@ class NotebookRun:
     output: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     on_change: Callable[["NotebookRun"], object] | None = None
+    resumes: RunRecord | None = None
+    resumption: Resumption | None = None
+    graph: bool = False
     cells: list[CellRun] = field(default_factory=list)
     reports: list[CellReport] = field(default_factory=list)
     context: RunContext | None = None
     state: State | None = None
     nb: Any = None
+    cwd: str | None = None
     _document: Document | None = None
+    _by_index: dict[int, CellRun] = field(default_factory=dict)
 
     @property
     def current(self) -> CellRun | None:
@@ -134,40 +92,149 @@ class NotebookRun:
                 return cell
         return None
 
+    @property
+    def stopped(self) -> CellRun | None:
+        """The cell that ended the run early and well, with `nborch.stop`."""
+        ending = next((r for r in reversed(self.reports) if r.ends_early), None)
+        return self._by_index[ending.index] if ending is not None else None
+
+    @property
+    def ending(self) -> State:
+        """The state that the cells have brought the run to."""
+        if self.context is not None and self.error is not None:
+            return state_of_error(self.context.spec, self.error)
+        cell = self.stopped
+        if cell is None or cell.report is None or cell.report.error is None:
+            return Completed()
+        reason = cell.report.error.reason
+        message = reason or f"Cell {cell.index + 1} ended the run."
+        return Completed(name="StoppedEarly", message=message)
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the notebook before its end, if a cell did."""
+        cell = self.failed
+        if cell is None or cell.report is None:
+            return None
+        told = cell.report.error
+        what = told.headline if told else cell.report.outcome.value
+        where = f"line {told.line} of cell" if told and told.line else "cell"
+        name = "" if cell.name == f"cell {cell.index + 1}" else f" ({cell.name!r})"
+        notebook = Path(self.notebook).name
+        message = f"{notebook}, {where} {cell.index + 1}{name}: {what}"
+        return _ERRORS.get(cell.report.outcome, CellFailed)(message)
+
     def execute(self, nb: Any, kernel_name: str, cwd: str, **limits: Any) -> State:
-        """Execute the notebook's cells in a kernel; return the run's final state.
+        """Execute the notebook as a flow run of its own; return the final state.
 
         The outputs are filled in and saved as they come.
         """
         name = Path(self.notebook).stem or "notebook"
         spec = Spec(kind=RunKind.FLOW, name=name, quiet=self.on_change is not None)
-        self.nb = nb
-        self.context = self._new_run(spec, enclosing_run(), self._facts())
-        self._document = Document(nb, self.output) if self.output else None
+        context = RunContext.begin(
+            spec,
+            self.home,
+            enclosing_run(),
+            name=flow_run_name(),
+            owner=self,
+            details=self.facts(),
+        )
 
-        def run() -> None:
-            self._prepare(nb)
+        def run() -> State:
+            self.perform(nb, kernel_name, cwd, context, **limits)
+            if self.error is not None:
+                raise self.error
+            return self.ending
+
+        # Before its first cell, too, others may ask whose run it is.
+        self.context = context
+        self.state = blocking.drive(lifecycle(spec), Performer(context), run)
+        self.home.recorder.flush()
+        return self.state
+
+    def perform(
+        self,
+        nb: Any,
+        kernel_name: str,
+        cwd: str,
+        context: RunContext,
+        **limits: Any,
+    ) -> None:
+        """Execute the cells within a flow run that exists already.
+
+        The outputs are filled in and saved as they come. What ended the notebook
+        before its end is not raised but in `error`: papermill, which calls this, has
+        still to write. It may be called again for another attempt of the same run.
+
+        Parameters
+        ----------
+        context
+            The flow run, which somebody else leads through its states.
+        limits
+            What `nborch.notebook.client.run_cells` takes.
+
+        Raises
+        ------
+        CrashedRun
+            If the kernel does not start.
+        """
+        kept, given = self._kept(nb), self._given_before()
+        self.nb, self.context, self.state, self.cwd = nb, context, None, cwd
+        self.cells, self.reports, self._by_index = [], [], {}
+        self._document = open_document(nb, self.output)
+        ended: State | None = None
+        folder = self.home.folder / "outputs" / context.run.id
+        limit = self.home.settings.output_size_limit
+        try:
+            self._prepare()
+            for index in kept:
+                # What it gave then counts now.
+                self._by_index[index].note(given.get(index, {}))
             self.reports = run_cells(
                 nb,
                 kernel_name=kernel_name,
                 cwd=cwd,
                 listener=self,
                 extensions=_missing_extensions(nb),
+                kept=kept,
+                spill=None if limit is None else Spill(folder, limit),
                 **limits,
             )
-            self._raise_as_ended()
-
-        try:
-            self.state = blocking.drive(lifecycle(spec), Performer(self.context), run)
+            ended = self.ending
+        except BaseException as error:
+            ended = state_of_error(context.spec, error)
+            raise
         finally:
-            self._conclude(nb)
-        return self.state
+            self._conclude(ended)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the details of the flow run."""
+        is_file = Path(self.notebook).exists()
+        notebook = str(Path(self.notebook).absolute()) if is_file else self.notebook
+        facts = {"notebook": notebook, "parameters": shown(self.parameters)}
+        if self.output:
+            local = is_local(self.output)
+            facts["output"] = (
+                str(Path(self.output).absolute()) if local else self.output
+            )
+        if self.resumes is not None:
+            facts["resumes"] = self.resumes.run.id
+        return facts
+
+    def result(self) -> NotebookResult:
+        """Return what the notebook gave and made, by name."""
+        if self.context is None:
+            raise UnfinishedRun("The notebook has not been run yet.")
+        cells = ((cell.name, cell.facts) for cell in self.cells)
+        # NB. The kernel finds its home, and so the cache, from the folder it works in.
+        settings = load_settings(Path(self.cwd) if self.cwd else None)
+        return result_of(settings, self.context.run, cells, self.output)
 
     # What the client tells.
 
     def cell_started(self, index: int) -> Mapping[str, object]:
         """Enter Running; tell the kernel which run its cell is."""
-        cell = self._cell(index)
+        cell = self._by_index[index]
         cell.enter(Running())
         stamp = {"status": "running", "start_time": _now(), "exception": False}
         self.nb.cells[index].metadata["papermill"].update(stamp)
@@ -183,16 +250,7 @@ class NotebookRun:
 
     def cell_message(self, index: int, payload: dict[str, Any]) -> None:
         """Take an event that the cell task in the kernel reports of itself."""
-        event = Event.from_json(payload)
-        cell = self._cell(index)
-        if event.kind is EventKind.STATE:
-            state = State.from_json(event.data)
-            if state.is_final():
-                cell.told = state
-            elif not (state.is_pending() or state.name == "Running"):
-                cell.enter(state)
-        elif event.kind is EventKind.NOTED:
-            cell.context.record(event)
+        self._by_index[index].hear(payload)
 
     def cell_output(self, index: int) -> None:
         """Save what the cell has shown so far, if it is time to."""
@@ -202,11 +260,8 @@ class NotebookRun:
 
     def cell_finished(self, report: CellReport) -> None:
         """Enter the state that the cell ended in."""
-        cell = self._cell(report.index)
-        cell.report = report
         node = self.nb.cells[report.index]
-        cell.enter(_state_of(report, cell.told, node))
-        self._keep_lines(cell, node)
+        self._by_index[report.index].end(report, node)
         if report.outcome is not CellOutcome.NOT_RUN:
             started = node.metadata["papermill"].get("start_time")
             node.metadata["papermill"].update(
@@ -222,29 +277,35 @@ class NotebookRun:
 
     # How it is done.
 
-    def _facts(self) -> dict[str, Any]:
-        is_file = Path(self.notebook).exists()
-        notebook = str(Path(self.notebook).absolute()) if is_file else self.notebook
-        facts = {"notebook": notebook, "parameters": shown(self.parameters)}
-        if self.output:
-            facts["output"] = str(Path(self.output).absolute())
-        return facts
+    def _kept(self, nb: Any) -> dict[int, KeptCell]:
+        """Return the cells that are not to be run again."""
+        if self.cells:
+            # Another attempt of the same run.
+            done = {c.index for c in self.cells if c.state and c.state.is_completed()}
+            return kept_cells(nb, self.nb, done)
+        if self.resumes is None:
+            return {}
+        self.resumption = resume(self.home, self.resumes, nb)
+        return dict(self.resumption.kept)
 
-    def _new_run(
-        self, spec: Spec, parent: RunContext | None, details: dict[str, Any]
-    ) -> RunContext:
-        is_task = spec.kind is RunKind.TASK
-        name = task_run_name(spec.name) if is_task else flow_run_name()
-        return RunContext.begin(
-            spec, self.home, parent, name=name, owner=self, details=details
-        )
+    def _given_before(self) -> dict[int, dict[str, Any]]:
+        """Return what cells gave in the attempt or run that this one goes on from."""
+        found = {cell.index: cell.facts for cell in self.cells}
+        if not found and self.resumes is not None:
+            children = self.home.store.children(self.resumes.run.id)
+            details = [child.run.details for child in children]
+            found = {each["cell"]: dict(each) for each in details if "cell" in each}
+        return {
+            index: {name: facts[name] for name in (GIVEN, MADE) if name in facts}
+            for index, facts in found.items()
+        }
 
-    def _prepare(self, nb: Any) -> None:
+    def _prepare(self) -> None:
         """Make a pending task run for each code cell."""
-        nb.metadata.setdefault("papermill", {}).update(
+        self.nb.metadata.setdefault("papermill", {}).update(
             {"start_time": _now(), "end_time": None, "exception": None}
         )
-        for index, node in enumerate(nb.cells):
+        for index, node in enumerate(self.nb.cells):
             node.metadata["papermill"] = {
                 "status": "pending",
                 "exception": None,
@@ -253,93 +314,67 @@ class NotebookRun:
                 "duration": None,
             }
             if node.cell_type == "code" and node.source.strip():
-                self.cells.append(self._cell_run(index, node))
-        self._save(force=True)
+                self._by_index[index] = self._cell_run(index, node)
+                self.cells.append(self._by_index[index])
+        self._sign(None)
+        self._save()
+        if self.on_change is not None:
+            self.on_change(self)
 
     def _cell_run(self, index: int, node: Any) -> CellRun:
-        first = node.source.partition("\n")[0]
-        name = f"cell {index + 1}"
-        tasks = is_task(first)
-        details: dict[str, Any] = {"cell": index}
-        if tasks or is_flow(first):
-            # A wrong line is told by the cell itself when it runs.
-            with suppress(InvalidDeclaration):
-                header = parse_header(first)
-                name = header.name
-                if header.tags and tasks:
-                    details["tags"] = sorted(header.tags)
-        elif "parameters" in node.metadata.get("tags", []):
-            name = "parameters"
-        elif "injected-parameters" in node.metadata.get("tags", []):
-            name = "injected-parameters"
-        spec = Spec(kind=RunKind.TASK, name=name, quiet=True)
-        details["label"] = name
-        performer = Performer(self._new_run(spec, self.context, details))
+        facts = CellFacts.of(index, node.source, node.metadata.get("tags", []))
+        spec = Spec(kind=RunKind.TASK, name=facts.name, quiet=True)
+        context = RunContext.begin(
+            spec,
+            self.home,
+            self.context,
+            name=task_run_name(facts.name),
+            owner=self,
+            details=facts.details(),
+        )
+        performer = Performer(context)
         performer.start()
         performer.enter(Pending(), 0)
-        return CellRun(index, performer, tasks)
-
-    def _cell(self, index: int) -> CellRun:
-        return next(cell for cell in self.cells if cell.index == index)
+        return CellRun(index, performer, facts.is_task)
 
     def _changed(self, index: int, *, force: bool = False) -> None:
         if self._document is not None:
             self._document.touch(index)
-            self._document.save(force=force)
+            self._document.save(force=force, must=False)
         if self.on_change is not None:
             self.on_change(self)
 
-    def _save(self, *, force: bool) -> None:
+    def _save(self) -> None:
         if self._document is not None:
             self._document.touch_all()
-            self._document.save(force=force)
+            self._document.save(force=True)
 
-    def _keep_lines(self, cell: CellRun, node: Any) -> None:
-        """Keep what the cell printed with its run."""
-        lines = [
-            (output.name, line)
-            for output in node.get("outputs", ())
-            if output.output_type == "stream"
-            for line in output.text.splitlines()
-        ]
-        if len(lines) > HEAD + TAIL:
-            left_out = f"... {len(lines) - HEAD - TAIL} lines are not kept here ..."
-            lines = [*lines[:HEAD], ("stdout", left_out), *lines[-TAIL:]]
-        for stream, line in lines:
-            level = "WARNING" if stream == "stderr" else "INFO"
-            event = log_written(cell.context.run.id, time.time(), level, stream, line)
-            cell.context.record(event)
-
-    def _raise_as_ended(self) -> None:
-        """Raise what ended the notebook before its end."""
-        cell = self.failed
-        if cell is None or cell.report is None:
-            return
-        error = cell.report.error
-        what = error.headline if error else cell.report.outcome.value
-        message = f"Cell {cell.index + 1} ({cell.name!r}) ended the run: {what}"
-        raise _ERRORS.get(cell.report.outcome, CellFailed)(message)
-
-    def _conclude(self, nb: Any) -> None:
+    def _conclude(self, ended: State | None) -> None:
         """Leave no cell's run open, and the document as it is to stay."""
         for cell in self.cells:
-            if cell.state is not None and not cell.state.is_final():
-                waits = cell.state.is_pending()
-                ended = (
-                    Cancelled(name="NotRun", message=_NOT_RUN) if waits else Crashed()
-                )
-                cell.enter(ended)
-        about = nb.metadata.setdefault("papermill", {})
+            cell.close()
+        about = self.nb.metadata.setdefault("papermill", {})
         about["end_time"] = _now()
         about["exception"] = self.failed is not None or None
-        if self.context is not None:
-            nb.metadata["nborch"] = {
-                "run": self.context.run.id,
-                "name": self.context.run.name,
-                "state": self.state and self.state.to_json(),
-            }
-        self._save(force=True)
+        self._sign(ended)
+        if self.graph:
+            add_picture(self.nb, self.cells, f"The run of {Path(self.notebook).name}")
         self.home.recorder.flush()
+        if self._document is not None:
+            self._document.touch_all()
+            # What ended the notebook is the greater trouble.
+            self._document.finish(must=ended is not None and ended.is_completed())
+
+    def _sign(self, ended: State | None) -> None:
+        """Note in the document whose it is, and how the run ended."""
+        if self.context is not None:
+            run = self.context.run
+            told = ended and ended.stamped(datetime.now(UTC), run.id)
+            self.nb.metadata["nborch"] = {
+                "run": run.id,
+                "name": run.name,
+                "state": told and told.to_json(),
+            }
 
 
 _ERRORS: dict[CellOutcome, type[Exception]] = {
@@ -347,31 +382,6 @@ _ERRORS: dict[CellOutcome, type[Exception]] = {
     CellOutcome.CANCELLED: CancelledRun,
     CellOutcome.TIMED_OUT: TimeoutError,
 }
-
-
-_STATES: dict[CellOutcome, Callable[..., State]] = {
-    CellOutcome.COMPLETED: Completed,
-    CellOutcome.FAILED: Failed,
-    CellOutcome.TIMED_OUT: TimedOut,
-    CellOutcome.CANCELLED: Cancelled,
-    CellOutcome.CRASHED: Crashed,
-}
-
-
-def _state_of(report: CellReport, told: State | None, node: Any) -> State:
-    """Return the final state of a cell's run."""
-    if report.outcome is CellOutcome.COMPLETED and told and told.is_completed():
-        return told
-    if report.outcome in _STATES:
-        message = report.error.headline if report.error else None
-        details = {"line": report.error.line} if report.error else {}
-        if report.outcome is CellOutcome.FAILED and told and told.name == "TimedOut":
-            # Its own --timeout ended it, of which the kernel only shows an error.
-            return TimedOut(message=told.message, details=details)
-        return _STATES[report.outcome](message=message, details=details)
-    if "skip-execution" in node.metadata.get("tags", []):
-        return Completed(name="Skipped", message="The cell is tagged skip-execution.")
-    return Cancelled(name="NotRun", message=_NOT_RUN)
 
 
 def _missing_extensions(nb: Any) -> list[str]:

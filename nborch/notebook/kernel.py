@@ -9,68 +9,41 @@ import faulthandler
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
-from nborch.context import RunContext, set_ambient
-from nborch.home import current_home
-from nborch.runs import Run, RunKind
-from nborch.specs import Spec
+from nborch.ambient import set_ambient
+from nborch.notebook.kernels.takeover import preload
 
 __all__ = [
     "load_ipython_extension",
-    "request_metadata",
-    "sent_context",
     "unload_ipython_extension",
 ]
 
 _EXIT_SECONDS = 1.0
 
-
-def request_metadata() -> dict[str, Any]:
-    """Return what the runner sent along with the running cell, empty outside a run.
-
-    >>> request_metadata()
-    {}
-    """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
-        return {}
-    sent = (kernel.get_parent("shell") or {}).get("metadata", {}).get("nborch")
-    return dict(sent) if isinstance(sent, dict) else {}
-
-
-def sent_context() -> RunContext | None:
-    """Return the run of the cell that a notebook flow executes, if one does."""
-    sent = request_metadata()
-    if "run_id" not in sent:
-        return None
-    name = str(sent.get("task", "cell"))
-    home = current_home()
-    run = Run(
-        id=str(sent["run_id"]),
-        kind=RunKind.TASK,
-        of=name,
-        name=str(sent.get("name", name)),
-        created=datetime.now(UTC),
-        process=home.process,
-        parent_id=sent.get("flow_run_id"),
-        details={"label": name},
-    )
-    return RunContext(run, Spec(kind=RunKind.TASK, name=name), home)
+#: Seconds for which prints are gathered before they are sent.
+_FLUSH_SECONDS = 0.05
 
 
 def load_ipython_extension(shell: Any) -> None:
     """Let the kernel keep outputs until they are read, and leave word of a crash."""
     # Tasks and flows that cells call are runs within the cells'.
-    set_ambient(sent_context)
+    set_ambient(_sent)
     if getattr(shell, "kernel", None) is not None:
         _tell_of_crashes()
         _exit_in_time()
+        _send_often()
         _lift_output_limit()
         shell.events.register("pre_execute", _lift_output_limit)
+        preload()
+
+
+def _sent() -> Any:
+    # Asked for by the first task or flow that a cell calls: a kernel starts a fifth
+    # faster without it.
+    from nborch.notebook.sent import sent_context
+
+    return sent_context()
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -99,6 +72,14 @@ def _exit_in_time() -> None:
             signal.setitimer(signal.ITIMER_REAL, _EXIT_SECONDS)
 
     atexit.register(limit)
+
+
+def _send_often() -> None:
+    # What is printed in a fifth of a second may be many megabytes, which the runner
+    # then has to hold several times over.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "flush_interval"):
+            stream.flush_interval = _FLUSH_SECONDS
 
 
 def _lift_output_limit() -> None:

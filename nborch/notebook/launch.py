@@ -1,30 +1,31 @@
-"""The process of a kernel: started privately, watched, and surely ended."""
+"""A kernel for one run: warm or cold, connected to, watched, and surely ended."""
 
 import asyncio
-import functools
 import os
-import re
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from nborch.exceptions import CrashedRun, NotFound, did_you_mean
+from nborch.exceptions import CrashedRun
+from nborch.notebook.kernels.blueprints import Wish
+from nborch.notebook.kernels.deaths import (
+    describe_death,
+    out_of_memory_kills,
+    without_kernel_frames,
+)
+from nborch.notebook.kernels.pool import take_warm_kernel
+from nborch.notebook.kernels.processes import KernelProcess
+from nborch.notebook.kernels.takeover import request
+from nborch.notebook.kernels.warming import WarmKernel
 
-__all__ = ["LiveKernel", "describe_death", "out_of_memory_kills"]
+__all__ = ["LiveKernel"]
 
-EXTENSION = "nborch.notebook.kernel"
-# A Unix socket's path may have 107 bytes on Linux and 103 on macOS.
-_LONGEST_SOCKET_PATH = 100
 _STDERR_TAIL = 8_000
-_KERNEL_FRAME = re.compile(r'\n *File "[^"]*interactiveshell\.py", line ')
+# A kernel that has answered before and does not answer now is given up soon.
+_WARM_SECONDS = 10.0
 
 
 class LiveKernel:
@@ -52,7 +53,7 @@ class LiveKernel:
         shutdown_seconds: float = 5.0,
     ) -> None:
         self.name = name
-        self.extensions = (EXTENSION, *extensions)
+        self.extensions = tuple(extensions)
         self.cwd = cwd
         self.env = {**os.environ, **env}
         self.shutdown_seconds = shutdown_seconds
@@ -60,32 +61,24 @@ class LiveKernel:
         self.manager: Any = None
         self.client: Any = None
         self.exited: asyncio.Future[int | None]
-        self._folder: Path | None = None
-        self._watched = False
+        self.process: KernelProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._kills_before = out_of_memory_kills()
 
     async def start(self, timeout_seconds: float) -> None:
         """Start the process and connect; raise CrashedRun if it does not answer."""
-        self.exited = asyncio.get_running_loop().create_future()
-        self.manager = self._make_manager()
-        arguments = self._extra_arguments()
-        folder = self._private_folder()
-        with (folder / "stderr").open("wb") as stderr:
+        warm = take_warm_kernel(Wish(self.name, self.env, self.cwd))
+        if warm is not None:
             try:
-                await self.manager.start_kernel(
-                    extra_arguments=arguments,
-                    cwd=self.cwd,
-                    env=self.env,
-                    stderr=stderr,
-                )
-            except OSError as error:
-                raise CrashedRun(
-                    f"The kernel {self.name!r} could not be started: {error}."
-                ) from error
-        self._watch()
-        self._connect()
-        await self._until_ready(timeout_seconds)
+                await self._begin(warm.process, _WARM_SECONDS, warm)
+            except CrashedRun:
+                # It has died of waiting. A new one tells the truth.
+                await self.shut_down(politely=False)
+            else:
+                return
+        process = await KernelProcess.spawn(
+            self.name, cwd=self.cwd, env=self.env, extensions=self.extensions
+        )
+        await self._begin(process, timeout_seconds)
 
     async def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the kernel."""
@@ -94,11 +87,8 @@ class LiveKernel:
 
     async def kill(self) -> None:
         """End the process at once, with whatever it has started in its group."""
-        if not self.exited.done():
-            self._watch()
-            number = getattr(signal, "SIGKILL", signal.SIGTERM)
-            await self.manager.signal_kernel(number)
-            await asyncio.wait({self.exited}, timeout=self.shutdown_seconds)
+        if self.process is not None and not self.exited.done():
+            await self._kill()
 
     async def shut_down(self, *, politely: bool = True) -> None:
         """End the process and remove what it left.
@@ -106,23 +96,33 @@ class LiveKernel:
         Parameters
         ----------
         politely
-            Ask first, and give it time to run its exit handlers.
+            Ask, and give it time to run its exit handlers. It may still do so when
+            this returns; a program that ends waits for it.
         """
-        if self.manager is None:
+        process, self.process = self.process, None
+        if process is None:
             return
+        leaves = bool(self.info) and politely and not self.exited.done()
         try:
-            if self.manager.has_kernel and not self.exited.done():
-                if self.info and politely:
-                    await self.manager.request_shutdown()
+            if leaves:
+                await self.manager.request_shutdown()
+                if process.popen is None:
                     await asyncio.wait({self.exited}, timeout=self.shutdown_seconds)
-                await self.kill()
+                    leaves = False
+            if not leaves and not self.exited.done():
+                await self._kill()
         finally:
-            await self._clean_up()
+            await self._disconnect()
+            if leaves:
+                process.end_soon(self.shutdown_seconds)
+            else:
+                process.put_away()
 
     def obituary(self) -> str:
         """Return one or two sentences on how the process ended."""
         code = self.exited.result() if self.exited.done() else None
-        before, after = self._kills_before, out_of_memory_kills()
+        before = self.process.kills_before if self.process else None
+        after = out_of_memory_kills()
         grew = None if before is None or after is None else after > before
         return describe_death(code, out_of_memory=grew)
 
@@ -131,79 +131,55 @@ class LiveKernel:
 
         A stack is cut where the user's code ends and the kernel's own begins.
         """
-        if self._folder is None:
+        if self.process is None:
             return ""
-        with suppress(OSError):
-            written = (self._folder / "stderr").read_bytes()
-            text = written[-_STDERR_TAIL:].decode(errors="replace")
-            return _KERNEL_FRAME.split(text, maxsplit=1)[0].strip()
-        return ""
+        return without_kernel_frames(self.process.last_words(_STDERR_TAIL))
 
-    def _make_manager(self) -> Any:
-        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-        from jupyter_client.manager import AsyncKernelManager
+    async def _begin(
+        self,
+        process: KernelProcess,
+        timeout_seconds: float,
+        warm: WarmKernel | None = None,
+    ) -> None:
+        """Connect to the process and wait until it is as it shall be."""
+        self.process, self.manager = process, process.manager
+        self._watch(process)
+        # NB. What is sent while a socket connects can be lost when it is closed soon.
+        self.manager._connect_control_socket()  # noqa: SLF001 - start_kernel does it
+        self.client = self.manager.client()
+        self.client.start_channels(stdin=False, hb=False)
+        self.client.allow_stdin = False
+        asks = self._takes_over(warm) if warm is not None else None
+        await self._until_ready(timeout_seconds, asks)
+        if warm is not None:
+            if self.info.get("status") != "ok":
+                raise CrashedRun(f"The kernel {self.name!r} could not be taken over.")
+            self.info = warm.info
 
-        manager = AsyncKernelManager(kernel_name=self.name)
-        try:
-            manager.kernel_spec.argv  # noqa: B018 - looked up when it is asked for
-        except NoSuchKernel as error:
-            known = sorted(KernelSpecManager().find_kernel_specs())
-            raise NotFound(
-                f"No kernel named {self.name!r} is installed."
-                f"{did_you_mean(self.name, known)}"
-                f" Installed kernels: {', '.join(known) or 'none'}."
-            ) from error
-        return manager
+    async def _kill(self) -> None:
+        number = getattr(signal, "SIGKILL", signal.SIGTERM)
+        await self.manager.signal_kernel(number)
+        await asyncio.wait({self.exited}, timeout=self.shutdown_seconds)
 
-    def _private_folder(self) -> Path:
-        """Give the kernel sockets of its own in a folder that nobody else may enter."""
-        folder = Path(tempfile.mkdtemp(prefix="nborch-"))
-        if len(os.fsencode(folder)) > _LONGEST_SOCKET_PATH - len("/k-99999"):
-            with suppress(OSError):
-                short = tempfile.mkdtemp(prefix="nborch-", dir="/tmp")
-                folder.rmdir()
-                folder = Path(short)
-        self._folder = folder
-        fits = len(os.fsencode(folder)) <= _LONGEST_SOCKET_PATH - len("/k-99999")
-        if os.name == "posix" and fits:
-            # Sockets in a folder: no port to clash over, no other user to listen in.
-            self.manager.transport = "ipc"
-            self.manager.ip = str(folder / "k")
-        self.manager.connection_file = str(folder / "kernel.json")
-        return folder
+    def _takes_over(self, warm: WarmKernel) -> str:
+        had, wants = warm.env, self.env
+        return request(
+            cwd=self.cwd or str(Path.cwd()),
+            changed={n: v for n, v in wants.items() if had.get(n) != v},
+            removed=[name for name in had if name not in wants],
+            extensions=self.extensions,
+        )
 
-    def _extra_arguments(self) -> list[str]:
-        spec = self.manager.kernel_spec
-        if not any("ipykernel" in part for part in spec.argv):
-            return []
-        # One history file shared by many kernels gives "database is locked".
-        arguments = ["--HistoryManager.hist_file=:memory:"]
-        executable = spec.argv[0]
-        if not Path(executable).is_absolute() and executable.startswith("python"):
-            # The manager starts its own interpreter for a bare "python".
-            executable = sys.executable
-        paths = {**spec.env, **self.env}.get("PYTHONPATH", "")
-        if spec.language == "python" and _knows_nborch(executable, paths, self.cwd):
-            arguments += [
-                f"--IPKernelApp.extra_extensions={e}" for e in self.extensions
-            ]
-        return arguments
-
-    def _watch(self) -> None:
-        if self._watched:
-            return
-        self._watched = True
-        process = getattr(self.manager.provisioner, "process", None)
+    def _watch(self, process: KernelProcess) -> None:
         loop = asyncio.get_running_loop()
-        if isinstance(process, subprocess.Popen):
-            # A blocking wait in a thread hears of the end at once, on every system.
-            threading.Thread(
-                target=_wait_and_tell,
-                args=(process, loop, self.exited),
-                name="nborch-kernel-watch",
-                daemon=True,
-            ).start()
-        else:
+        exited = self.exited = loop.create_future()
+
+        def tell(code: int) -> None:
+            # The loop is closed if the run was given up before the process ended.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, exited, code)
+
+        if not process.watch(tell):
             self._watcher = loop.create_task(self._poll())
 
     async def _poll(self) -> None:
@@ -211,27 +187,30 @@ class LiveKernel:
             await asyncio.sleep(0.1)
         _settle(self.exited, None)
 
-    def _connect(self) -> None:
-        import zmq
+    async def _until_ready(self, timeout_seconds: float, code: str | None) -> None:
+        """Wait until requests are answered and outputs arrive.
 
-        # NB. The mark must be set before a socket connects: a client that falls behind
-        # would otherwise lose outputs from the thousandth on.
-        self.manager.context.setsockopt(zmq.RCVHWM, 0)
-        self.client = self.manager.client()
-        self.client.start_channels()
-        self.client.allow_stdin = False
-
-    async def _until_ready(self, timeout_seconds: float) -> None:
-        """Wait until requests are answered and outputs arrive."""
+        Parameters
+        ----------
+        code
+            What the kernel must run before anything else.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
+        if code is not None:
+            self.client.execute(code, silent=True, store_history=False)
         while loop.time() < deadline:
-            self.client.kernel_info()
+            if code is None:
+                self.client.kernel_info()
             reply = loop.create_task(self._first_message())
             first: set[asyncio.Future[Any]] = {reply, self.exited}
-            await asyncio.wait(first, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                first,
+                timeout=min(2.0, deadline - loop.time()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             if reply.done():
-                self.info = reply.result()["content"]
+                code, self.info = None, reply.result()["content"]
                 # An answer without a word on iopub: it is not connected yet, ask again.
                 with suppress(Empty):
                     await self.client.iopub_channel.get_msg(timeout=0.5)
@@ -253,111 +232,16 @@ class LiveKernel:
         reply: dict[str, Any] = await self.client.shell_channel.get_msg(timeout=None)
         return reply
 
-    async def _clean_up(self) -> None:
+    async def _disconnect(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
         if self.client is not None:
             self.client.stop_channels()
-        if self.exited.done() and self.manager.has_kernel:
-            await self.manager.provisioner.wait()
-        await self.manager.cleanup_resources()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def describe_death(code: int | None, *, out_of_memory: bool | None = None) -> str:
-    """Return how a process ended, in words.
-
-    >>> describe_death(3)
-    'The kernel ended with exit code 3.'
-    >>> describe_death(-11)
-    'The kernel was killed by SIGSEGV: compiled code in it crashed.'
-
-    Parameters
-    ----------
-    out_of_memory
-        Whether the system killed a process for want of memory in the meantime; None
-        if the system does not tell.
-    """
-    if code is None:
-        return "The kernel died."
-    if code >= 0:
-        return f"The kernel ended with exit code {code}."
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    because = ""
-    if name == "SIGKILL":
-        because = _MEMORY[out_of_memory]
-    elif name in {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"}:
-        because = ": compiled code in it crashed"
-    return f"The kernel was killed by {name}{because}."
-
-
-_MEMORY = {
-    True: ", most likely because it ran out of memory",
-    False: "; the system was not short of memory at that time",
-    None: ", which means that it likely ran out of memory, or that somebody killed it",
-}
-
-
-def out_of_memory_kills() -> int | None:
-    """Return how many processes the system has killed for want of memory.
-
-    None where the system keeps no such count (it is Linux that does).
-    """
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-    return None
-
-
-def _wait_and_tell(
-    process: subprocess.Popen[bytes],
-    loop: asyncio.AbstractEventLoop,
-    exited: asyncio.Future[int | None],
-) -> None:
-    code = process.wait()
-    # The loop is closed if the run was given up before the process ended.
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(_settle, exited, code)
+        # NB. Not cleanup_resources(): it waits until all that was sent has arrived.
+        self.manager._close_control_socket()  # noqa: SLF001 - who else can
+        await self.manager.provisioner.cleanup()
 
 
 def _settle(exited: asyncio.Future[int | None], code: int | None) -> None:
     if not exited.done():
         exited.set_result(code)
-
-
-@functools.cache
-def _knows_nborch(executable: str, python_path: str, cwd: str | None) -> bool:
-    """Return whether that interpreter, started there, would find nborch."""
-    if not Path(executable).name.startswith("python"):
-        return False
-    root = str(Path(__file__).resolve().parents[2])
-    # NB. Not the real path: two environments may link to one interpreter.
-    same = Path(executable).absolute().parent == Path(sys.executable).absolute().parent
-    if same and (
-        Path(root).name in {"site-packages", "dist-packages"}
-        or root in python_path.split(os.pathsep)
-    ):
-        return True
-    # The parent of a package need not be on the child's path: it may have been found
-    # through the current folder. A question costs less than a warning in the kernel.
-    question = (
-        f"import importlib.util as u, sys; sys.exit(not u.find_spec({EXTENSION!r}))"
-    )
-    try:
-        answer = subprocess.run(  # noqa: S603 - the interpreter of an installed kernel
-            [executable, "-c", question],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": python_path},
-            capture_output=True,
-            timeout=20,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return answer.returncode == 0

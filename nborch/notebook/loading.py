@@ -18,6 +18,8 @@ from nborch.exceptions import (
     did_you_mean,
 )
 from nborch.notebook.documents import is_local
+from nborch.notebook.kernels.base import INPROCESS
+from nborch.notebook.scripts import is_script, read_script
 
 __all__ = ["check_output", "find_kernel", "load_notebook"]
 
@@ -34,7 +36,7 @@ def load_notebook(path: str | os.PathLike[str]) -> Any:
     nborch.exceptions.NotFound: There is no notebook 'flihgts.ipynb'. Did you mean ...
 
     An older format is converted in memory; the file stays as it is. Cells without an
-    id or tags get them.
+    id or tags get them. A script (``etl.py`` with ``# %%`` lines) is read by jupytext.
 
     Raises
     ------
@@ -44,6 +46,8 @@ def load_notebook(path: str | os.PathLike[str]) -> Any:
         If it cannot be read as a notebook.
     """
     text = _read(Path(path), str(path))
+    if is_script(Path(path)):
+        return _upgrade(dict(read_script(text, Path(path))), str(path))
     return _upgrade(_parse(text, str(path)), str(path))
 
 
@@ -67,7 +71,7 @@ def find_kernel(nb: Any, override: str | None = None) -> str:
     asked = nb.metadata.get("kernelspec", {}).get("name")
     name = str(override or asked or NATIVE_KERNEL_NAME)
     known = sorted(KernelSpecManager().find_kernel_specs())
-    if name in known:
+    if name == INPROCESS or name in known:
         return name
     raise NotFound(
         f"No kernel named {name!r} is installed.{did_you_mean(name, known)} "
@@ -184,8 +188,6 @@ def _parse(text: str, name: str) -> dict[str, Any]:
             hint = (
                 " It holds the marks of a merge conflict (<<<<<<<): resolve it first."
             )
-        elif Path(name).suffix == ".py":
-            hint = " Convert a script with: jupytext --to ipynb"
         raise InvalidNotebook(
             f"'{name}' is not a notebook: line {error.lineno}, column {error.colno} "
             f"is no valid JSON ({what}).{hint}"
@@ -212,7 +214,9 @@ def _upgrade(found: dict[str, Any], name: str) -> Any:
         raise InvalidNotebook(f"'{name}' is in notebook format {version}: {reason}")
     if version < _NEWEST_FORMAT:
         try:
-            return nbformat.convert(nbformat.from_dict(found), _NEWEST_FORMAT)
+            # NB. Files hold texts as lists of lines, which its own converter cannot.
+            whole = nbformat.v3.nbjson.JSONReader().to_notebook(found)
+            return nbformat.convert(whole, _NEWEST_FORMAT)
         except Exception as error:
             raise InvalidNotebook(
                 f"'{name}' is in notebook format {version} and cannot be converted "

@@ -5,10 +5,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["EVENT_MIME", "file_outputs"]
+from nborch.notebook.spilling import Share, Spill
+from nborch.notebook.streams import Stream
+from nborch.secrets import redacted
+
+__all__ = ["EVENT_METADATA", "EVENT_MIME", "file_outputs"]
 
 #: Displayed data of this kind is a message to the runner, and no output.
 EVENT_MIME = "application/vnd.nborch.event+json"
+#: And so is what stands under this name in the metadata of a display.
+EVENT_METADATA = "nborch_event"
 
 # Ten notices a second: enough for a reader, and a flood of prints costs no more.
 _NOTICE_SECONDS = 0.1
@@ -19,6 +25,7 @@ def file_outputs(
     *,
     on_event: Callable[[int, dict[str, Any]], None],
     on_change: Callable[[int], None],
+    spill: Spill | None = None,
 ) -> Any:
     """Return an nbclient that files messages into the notebook's cells.
 
@@ -35,8 +42,10 @@ def file_outputs(
         Called with a cell's index and the payload of an event sent from within it.
     on_change
         Called with a cell's index after its outputs changed, now and then.
+    spill
+        Where outputs go that are too large for the notebook, if any are.
     """
-    return _filing_class()(nb, on_event, on_change)
+    return _filing_class()(nb, on_event, on_change, spill)
 
 
 @functools.cache
@@ -45,15 +54,20 @@ def _filing_class() -> Any:  # noqa: C901 - simple methods, counted as one
     # everything else that the command line needs together.
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionComplete
+    from nbformat.validator import NotebookValidationError
 
     class Filing(NotebookClient):  # type: ignore[misc]
         """The outputs of one notebook, as messages arrive."""
 
-        def __init__(self, nb: Any, on_event: Any, on_change: Any) -> None:
+        def __init__(
+            self, nb: Any, on_event: Any, on_change: Any, spill: Spill | None
+        ) -> None:
             super().__init__(nb)
             self._on_event = on_event
             self._on_change = on_change
-            self._streams: dict[int, tuple[Any, list[str]]] = {}
+            self._spill = spill
+            self._streams: dict[int, Stream] = {}
+            self._shares: dict[int, Share] = {}
             self._clear_later: set[int] = set()
             self._changed: set[int] = set()
             self._notice: asyncio.TimerHandle | None = None
@@ -66,6 +80,7 @@ def _filing_class() -> Any:  # noqa: C901 - simple methods, counted as one
 
         def take(self, message: dict[str, Any], index: int) -> bool:
             """Take in one message; return whether it says that the cell is over."""
+            message = {**message, "content": redacted(message["content"])}
             # nbclient has one flag for the running cell; late outputs need one each.
             self.clear_before_next_output = index in self._clear_later
             over = False
@@ -102,10 +117,8 @@ def _filing_class() -> Any:  # noqa: C901 - simple methods, counted as one
 
         def settle(self, index: int) -> None:
             """Join the pieces of a stream that have arrived so far."""
-            last, pieces = self._streams.get(index, (None, []))
-            if last is not None and len(pieces) > 1:
-                last.text = "".join(pieces)
-                pieces[:] = [last.text]
+            if index in self._streams:
+                self._streams[index].settle()
 
         def process_message(
             self, msg: dict[str, Any], cell: Any, cell_index: int
@@ -115,46 +128,86 @@ def _filing_class() -> Any:  # noqa: C901 - simple methods, counted as one
                 if payload is not None:
                     self._on_event(cell_index, payload)
                     return None
+                # A display may bring an event along, which is none of the document's.
+                brought = msg["content"].get("metadata", {}).pop(EVENT_METADATA, None)
+                if brought is not None:
+                    self._on_event(cell_index, brought)
             return super().process_message(msg, cell, cell_index)
 
         def output(
             self, outs: list[Any], msg: dict[str, Any], display_id: Any, cell_index: int
         ) -> Any:
             # An output widget takes over what is shown inside of it.
-            hooked = self.output_hook_stack.get(msg["parent_header"].get("msg_id"))
-            if not hooked:
-                self.mark(cell_index)
-                if msg["msg_type"] == "stream" and not self.clear_before_next_output:
-                    joined = self._continue_stream(outs, msg["content"], cell_index)
-                    if joined is not None:
-                        return joined
+            if self.output_hook_stack.get(msg["parent_header"].get("msg_id")):
+                return super().output(outs, msg, display_id, cell_index)
+            self.mark(cell_index)
+            if self.clear_before_next_output:
+                self._forget(cell_index)
+            is_stream = msg["msg_type"] == "stream"
+            if is_stream and (joined := self._continued(outs, msg, cell_index)):
+                return joined
             self.settle(cell_index)
-            return super().output(outs, msg, display_id, cell_index)
+            share = self._share(cell_index)
+            if share is not None and not is_stream:
+                shown = share.fitted(msg)
+                if shown is None:
+                    return None
+                msg = shown
+            try:
+                out = super().output(outs, msg, display_id, cell_index)
+            except NotebookValidationError as error:
+                out = _refused(error)
+                outs.append(out)
+            if is_stream and out is not None:
+                self._begin_stream(out, share, cell_index)
+            return out
 
         def clear_output(
             self, outs: list[Any], msg: dict[str, Any], cell_index: int
         ) -> None:
             self.settle(cell_index)
             self.mark(cell_index)
+            if not msg["content"].get("wait"):
+                self._forget(cell_index)
             super().clear_output(outs, msg, cell_index)
 
-        def _continue_stream(
-            self, outs: list[Any], content: dict[str, Any], index: int
-        ) -> Any:
+        def _forget(self, index: int) -> None:
+            """Begin anew with a cell whose outputs are cleared."""
+            self._shares.pop(index, None)
+            self._streams.pop(index, None)
+
+        def _share(self, index: int) -> Share | None:
+            if self._spill is None:
+                return None
+            return self._shares.setdefault(index, Share(self._spill, index))
+
+        def _begin_stream(self, output: Any, share: Share | None, index: int) -> None:
+            before = self._streams.get(index)
+            if share is not None and before is not None:
+                share.use(len(before))
+            self._streams[index] = Stream(output, share)
+
+        def _continued(self, outs: list[Any], msg: dict[str, Any], index: int) -> Any:
+            """Return the output that a piece of a stream was added to, if to any."""
+            stream, content = self._streams.get(index), msg["content"]
+            if stream is None:
+                return None
             last = outs[-1] if outs else None
-            if last is None or last.output_type != "stream":
+            follows = stream.output is last and last.name == content["name"]
+            # What is kept in a file stands there as it came.
+            if not (follows or stream.is_spilled):
                 return None
-            if last.name != content["name"]:
-                return None
-            kept, pieces = self._streams.get(index, (None, []))
-            if kept is not last:
-                pieces = [last.text]
-                self._streams[index] = (last, pieces)
-            # Joined later: a million prints would copy their text a million times.
-            pieces.append(content["text"])
-            return last
+            stream.add(content["text"])
+            return stream.output
 
         def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+            data = msg["content"].get("data", {})
+            for index in self._display_id_map.get(display_id, {}):
+                share = self._share(index)
+                small = share.stub(data, anew=True) if share is not None else None
+                if small is not None:
+                    msg = {**msg, "content": {**msg["content"], "data": small}}
+                    break
             super()._update_display_id(display_id, msg)
             for index in self._display_id_map.get(display_id, {}):
                 self.mark(index)
@@ -167,3 +220,16 @@ def _filing_class() -> Any:  # noqa: C901 - simple methods, counted as one
                     self.trouble.set_exception(error)
 
     return Filing
+
+
+def _refused(error: Any) -> Any:
+    """Return what to show in place of an output that no notebook can hold."""
+    from nbformat.v4 import new_output
+
+    place = "".join(f"[{step!r}]" for step in error.relative_path)
+    told = (
+        f"The cell shows what no notebook can hold: output{place} is "
+        f"{error.instance!r:.200}. Show a text there, or a picture as base64."
+    )
+    name = "InvalidOutput"
+    return new_output("error", ename=name, evalue=told, traceback=[f"{name}: {told}"])

@@ -1,6 +1,6 @@
 """The run of a cell task, made ready from what its first line asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,19 @@ class Prepared:
     attempts: Attempts
 
 
-def asked(shell: Any, line: str) -> Header:
-    """Return what a first line asks for, or raise what is shown in one line."""
+def asked(shell: Any, line: str, coming: Iterable[str] = ()) -> Header:
+    """Return what a first line asks for, or raise what is shown in one line.
+
+    Parameters
+    ----------
+    coming
+        Names that other cells are making.
+    """
     try:
         header = parse_header(line, shell.user_ns)
         if header.submit is None:
             # What runs in the background waits for what is not there yet.
-            check_needs(header, shell.user_ns)
+            check_needs(header, dict.fromkeys(coming) | shell.user_ns)
     except InvalidDeclaration as error:
         raise in_one_line(error) from None
     return header

@@ -7,13 +7,24 @@ from enum import Enum
 from typing import Any, Protocol, Self
 
 __all__ = [
+    "STOP_MIME",
     "CellError",
     "CellListener",
     "CellOutcome",
     "CellReport",
+    "KeptCell",
     "crash_line",
     "error_line",
 ]
+
+
+#: What a cell shows that has ended its notebook's run of its own will, as JSON with
+#: the reason; see `nborch.notebook.stopping`.
+STOP_MIME = "application/vnd.nborch.stop+json"
+
+
+#: A message longer than this many characters is a payload, not a message.
+LONGEST_MESSAGE = 10_000
 
 
 class CellOutcome(Enum):
@@ -35,11 +46,17 @@ class CellOutcome(Enum):
     TIMED_OUT = "timed out"
     #: An earlier cell ended the run, or the cell has the tag ``skip-execution``.
     NOT_RUN = "not run"
+    #: It had completed in the run that this one resumes, and may only run once.
+    KEPT = "kept"
 
     @property
     def ends_the_run(self) -> bool:
         """Whether no further cell may run after this outcome."""
-        return self not in {CellOutcome.COMPLETED, CellOutcome.NOT_RUN}
+        return self not in {
+            CellOutcome.COMPLETED,
+            CellOutcome.NOT_RUN,
+            CellOutcome.KEPT,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +89,15 @@ class CellError:
 
     @property
     def stops_quietly(self) -> bool:
-        """Whether this is ``sys.exit(0)``: an end that somebody wished for."""
+        """Whether somebody wished for the end: `nborch.stop`, or ``sys.exit(0)``."""
+        if self.name == "StoppedEarly":
+            return True
         return self.name == "SystemExit" and self.message in {"", "0", "None"}
+
+    @property
+    def reason(self) -> str:
+        """Why somebody wished for the end, as far as it was said."""
+        return self.message if self.name == "StoppedEarly" else ""
 
     @classmethod
     def from_reply(
@@ -81,10 +105,10 @@ class CellError:
     ) -> Self:
         """Return the error that an ``execute_reply`` or an error output carries."""
         traceback = [str(part) for part in content.get("traceback") or ()]
-        name, message = (
-            str(content.get("ename", "Error")),
-            str(content.get("evalue", "")),
-        )
+        name = str(content.get("ename", "Error"))
+        message = str(content.get("evalue", ""))
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}…"
         line = error_line(traceback, execution_count, source)
         if line is None and name == "UsageError":
             line = _magic_line(message, source)
@@ -109,13 +133,24 @@ class CellReport:
         The place of the cell among all cells of the notebook, counted from 0.
     error
         Present on every outcome but NOT_RUN that is no plain success: a COMPLETED
-        cell has one if it was allowed to raise, or if ``sys.exit(0)`` ended the run.
+        cell has one if it was allowed to raise, or if it ended the run quietly.
+    ends_early
+        Whether the cell ended the run of its own will, and well.
     """
 
     index: int
     outcome: CellOutcome
     seconds: float = 0.0
     error: CellError | None = None
+    ends_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCell:
+    """What a cell showed in an earlier run, which stays in place of running it."""
+
+    outputs: Sequence[Any] = ()
+    execution_count: int | None = None
 
 
 class CellListener(Protocol):

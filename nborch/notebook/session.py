@@ -22,11 +22,11 @@ from nborch.notebook.displays.tracebacks import show_as_own
 from nborch.notebook.headers.completion import Seen
 from nborch.notebook.headers.header import Header
 from nborch.notebook.headers.manual import manual
-from nborch.notebook.kernel import request_metadata, sent_context
 from nborch.notebook.outputs import EVENT_MIME
 from nborch.notebook.preparing import Prepared, asked, in_one_line, prepare
 from nborch.notebook.refuge import usable_home
 from nborch.notebook.reruns.noting import Notes
+from nborch.notebook.sent import request_metadata, sent_context
 from nborch.runs import Run, RunKind, flow_run_name
 from nborch.specs import Spec
 from nborch.states import Completed, Running, State
@@ -128,7 +128,8 @@ class CellSession:
 
     def _asked(self, header: str) -> Header | None:
         """Return what a first line asks for; None if that is help, which is shown."""
-        asks = asked(self._shell, header)
+        coming = getattr(self.background, "coming", ())
+        asks = asked(self._shell, header, coming)
         if asks.help:
             print(manual(header.split(maxsplit=1)[0]))  # noqa: T201  # it was asked for
             return None
@@ -146,7 +147,9 @@ class CellSession:
         is_made = around is None and "run_id" in request_metadata()
         # The runner has made this cell's run: the cell reports to it.
         relay = self._relay if is_made else None
-        if asks.submit is not None and self._submitted(source, parent):
+        abreast = "parallel" in request_metadata()
+        aside = is_made if abreast else asks.submit is not None
+        if aside and self._submitted(source, parent):
             return None
         return prepare(self._shell, source, parent, relay=relay)
 
@@ -156,7 +159,11 @@ class CellSession:
 
     def _board(self) -> Any:
         """Return the cells in the background."""
-        if self.background is None:
+        if self.background is None and "parallel" in request_metadata():
+            from nborch.notebook.background.abreast import AbreastBoard
+
+            self.background = AbreastBoard(self._shell, self)
+        elif self.background is None:
             # Few notebooks have cells in the background.
             from nborch.notebook.background.board import Board
 

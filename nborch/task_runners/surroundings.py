@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nborch.secrets import hidden, hide
 from nborch.task_runners.messages import Piece
 
 __all__ = ["Surroundings"]
@@ -16,13 +17,20 @@ __all__ = ["Surroundings"]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where code runs: folder, environment, import path, arguments, warning filters."""
+    """Where code runs: folder, environment, import path, arguments, warning filters.
+
+    Parameters
+    ----------
+    secrets
+        Texts that are masked in what is recorded.
+    """
 
     folder: str | None
     environ: dict[bytes, bytes]
     path: list[str]
     argv: list[str]
     filters: list[tuple[Any, ...]]
+    secrets: list[str]
 
     @classmethod
     def current(cls) -> "Surroundings":
@@ -40,6 +48,7 @@ class Surroundings:
             list(sys.path),
             list(getattr(sys, "argv", [])),
             list(warnings.filters),
+            sorted(hidden()),
         )
 
     def pack(self) -> bytes:
@@ -48,13 +57,21 @@ class Surroundings:
             (action, text, (kind.__module__, kind.__qualname__), module, line)
             for action, text, kind, module, line in self.filters
         ]
-        parts = (self.folder, self.environ, self.path, self.argv, filters)
+        parts = (
+            self.folder,
+            self.environ,
+            self.path,
+            self.argv,
+            filters,
+            self.secrets,
+        )
         return pickle.dumps(parts)
 
     @staticmethod
     def adopt(packed: Piece) -> None:
         """Make what `pack` has returned this process's own."""
-        folder, environ, sys.path[:], sys.argv[:], filters = pickle.loads(packed)
+        folder, environ, sys.path[:], sys.argv[:], filters, texts = pickle.loads(packed)
+        hide(*texts)
         if folder is not None:
             with suppress(OSError):
                 os.chdir(folder)

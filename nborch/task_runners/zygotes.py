@@ -81,6 +81,12 @@ class Zygote:
         self._is_over = False
         _zygotes.add(self)
 
+    def start(self) -> None:
+        """Start the process now, that the first worker need not wait for it."""
+        with self.lock:
+            if self._control is None and not self._is_over:
+                self._start()
+
     def fork(self) -> "Worker":
         """Start a worker.
 

@@ -6,10 +6,7 @@ from typing import Any
 
 import click
 
-__all__ = ["print_facts", "print_json", "print_table", "size"]
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-_STEP = 1000
+__all__ = ["print_facts", "print_json", "print_table"]
 
 
 def print_json(value: Any) -> None:
@@ -36,16 +33,3 @@ def print_facts(facts: Mapping[str, str | None]) -> None:
     width = max(map(len, known), default=0) + 2
     for name, value in known.items():
         click.echo(f"{name + ':':<{width}}{value}")
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people say it.
-
-    >>> size(0), size(1234), size(3_400_000)
-    ('0 bytes', '1.2 kB', '3.4 MB')
-    """
-    unit = 0
-    while count >= _STEP and unit < len(_UNITS) - 1:
-        count /= _STEP
-        unit += 1
-    return f"{count:.0f} {_UNITS[0]}" if unit == 0 else f"{count:.1f} {_UNITS[unit]}"

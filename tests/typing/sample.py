@@ -3,8 +3,10 @@
 from collections.abc import Generator
 from typing import assert_type
 
-from nborch import Flow, State, Task, flow, get_run_logger, task
+from nborch import Flow, State, Task, flow, get_run_logger, notebook_flow, task
 from nborch.futures import Future, FutureList
+from nborch.notebook.flows import NotebookFlow
+from nborch.notebook.results.values import NotebookResult
 from nborch.states import Completed
 from nborch.tasks import task_input_hash
 
@@ -117,7 +119,16 @@ def tell(_flow: object, _run: object, state: State) -> None:
 assert_type(tell(None, None, Completed()), None)
 
 
+report = notebook_flow("report.ipynb", retries=1)
+assert_type(report, NotebookFlow)
+assert_type(report(month=7), NotebookResult)
+assert_type(report(return_state=True), State)
+assert_type(report.submit(month=7).result(), NotebookResult)
+assert_type(report.map(month=[1, 2]).result(), list[NotebookResult])
+
+
 def wrong() -> None:
+    notebook_flow("report.ipynb", retrys=1)  # error: call-arg
     clean("abc")  # error: call-overload
     clean([1], depe=True)  # error: call-overload
     total()  # error: call-overload

@@ -230,6 +230,31 @@ def test_unforced_failure_is_remembered(tmp_path):
     assert document.trouble is None
 
 
+def test_a_failing_save_is_told_once(tmp_path, caplog):
+    """Of saves that may fail, the first failure is told, and none is raised."""
+    document = Document(new_notebook(), tmp_path / "folder" / "out.ipynb")
+
+    saved = [document.save(force=True, must=False) for _ in range(3)]
+    document.finish(must=False)
+
+    assert saved == [False] * 3
+    assert len(caplog.records) == 1
+    assert "could not be saved to" in caplog.text
+    with pytest.raises(FileNotFoundError):
+        document.finish()
+
+
+def test_a_character_that_no_file_can_hold(tmp_path):
+    """Half a character, which some libraries print, does not cost the document."""
+    path = tmp_path / "out.ipynb"
+    cell = new_code_cell("1", outputs=[new_output("stream", text="a\ud800b")])
+
+    Document(new_notebook(cells=[cell]), path).save(force=True)
+
+    saved = json.loads(path.read_text("utf-8"))
+    assert saved["cells"][0]["outputs"][0]["text"] == ["a\ud800b"]
+
+
 def test_current_folder_may_change(tmp_path, monkeypatch):
     """A relative path means the folder of the time when the document was made."""
     first, second = tmp_path / "a", tmp_path / "b"

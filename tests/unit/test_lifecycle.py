@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nborch import awaiting, blocking
 from nborch.context import RunContext
 from nborch.events import EventKind
-from nborch.exceptions import CancelledRun, CrashedRun
+from nborch.exceptions import CancelledRun, CrashedRun, StoppedEarly
 from nborch.lifecycle import (
     Acquire,
     Call,
@@ -68,6 +68,7 @@ ERRORS = [
     CrashedRun("gone"),
     KeyboardInterrupt(),
     SystemExit(3),
+    StoppedEarly("nothing new"),
     StopIteration(1),
     Mute(),
 ]
@@ -171,7 +172,8 @@ def test_only_a_success_is_kept_and_a_hit_is_not_called(spec, outcomes, found):
     )
     assert (final.name == "Cached") == is_hit
     assert bool(calls) != is_hit
-    assert bool(keeps) == (spec.reuses and final.is_completed() and not is_hit)
+    is_success = final.is_completed() and final.name != "StoppedEarly"
+    assert bool(keeps) == (spec.reuses and is_success and not is_hit)
     if keeps:
         # A later hit returns what this call returns.
         assert keeps[0].value is final.data
@@ -353,3 +355,15 @@ def test_the_first_state_is_pending():
     commands, _ = walk(Spec(kind=RunKind.TASK, name="t"), [1])
 
     assert commands[0] == Enter(Pending(), 0)
+
+
+def test_stopping_early_is_no_result():
+    """A run that stops its notebook is completed, and has no result to keep."""
+    spec = Spec(kind=RunKind.TASK, name="look", reuses=True)
+    ending = StoppedEarly("nothing new")
+
+    commands, final = walk(spec, [ending], None)
+
+    assert not of(commands, Keep)
+    assert (final.type, final.name) == (StateType.COMPLETED, "StoppedEarly")
+    assert (final.message, final.data) == ("nothing new", ending)

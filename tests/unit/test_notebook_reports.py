@@ -2,7 +2,7 @@
 
 import pytest
 
-from nborch.notebook.launch import describe_death
+from nborch.notebook.kernels.deaths import describe_death
 from nborch.notebook.reports import CellError, CellOutcome, crash_line, error_line
 
 TWO_LINES = "x = 1\n1 / 0"
@@ -80,7 +80,8 @@ def test_which_outcomes_end_a_run():
     """Every outcome but success and a cell left out ends the run."""
     going_on = {outcome for outcome in CellOutcome if not outcome.ends_the_run}
 
-    assert going_on == {CellOutcome.COMPLETED, CellOutcome.NOT_RUN}
+    kept = CellOutcome.KEPT
+    assert going_on == {CellOutcome.COMPLETED, CellOutcome.NOT_RUN, kept}
 
 
 def test_error_of_a_reply():

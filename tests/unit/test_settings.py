@@ -6,7 +6,7 @@ import pytest
 
 from nborch.exceptions import InvalidDeclaration
 from nborch.home import current_home
-from nborch.settings import load_settings
+from nborch.settings import KernelSettings, load_settings
 
 
 def project(folder, text):
@@ -62,6 +62,22 @@ def test_without_a_word_the_users_folder_is_home(tmp_path):
     assert told.log_level == "INFO"
 
 
+def test_kernels_have_a_table_of_their_own(tmp_path):
+    """[tool.nborch.kernels] says how kernels are kept warm, and so do variables."""
+    project(
+        tmp_path,
+        '[tool.nborch.kernels]\npool = 2\nmax_age_minutes = 5\npreload = ["pandas", "a.b"]\n',
+    )
+
+    told = load_settings(tmp_path, {}).kernels
+    environ = {"NBORCH_KERNELS_POOL": "0", "NBORCH_KERNELS_PRELOAD": "numpy"}
+    changed = load_settings(tmp_path, environ).kernels
+
+    assert told == KernelSettings(2, 5, ("pandas", "a.b"))
+    assert changed == KernelSettings(0, 5, ("numpy",))
+    assert load_settings(tmp_path.parent, {}).kernels == KernelSettings(None, 30, ())
+
+
 @pytest.mark.parametrize("text", ["70_000", '"70_000"'])
 def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
     """The number of lines that are kept can be declared, and set for one process."""
@@ -75,6 +91,14 @@ def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "[tool.nborch.kernels]\nsize = 2\n",
+            "has an unknown setting 'kernels.size'",
+        ),
+        (
+            '[tool.nborch.kernels]\npreload = ["no module"]\n',
+            "kernels.preload must name modules, not 'no module'",
+        ),
         (
             '[tool.nborch]\nhme = "x"\n',
             "has an unknown setting 'hme'. Did you mean 'home'",

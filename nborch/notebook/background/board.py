@@ -197,10 +197,14 @@ class Board:
         job.shell.user_ns.open(names)
         self._renew(job)
         if left:
-            job.notes.append(f"{listed(left)} bound by a later cell")
+            self._tell_of_left(job, left)
         self._note(job, names)
         if finish is not None or job.notes:
             job.show()
+
+    def _tell_of_left(self, job: Job, names: list[str]) -> None:
+        """Say which names are no longer the job's to bind."""
+        job.notes.append(f"{listed(names)} bound by a later cell")
 
     def _renew(self, job: Job) -> None:
         """Change the kernel as the job has changed its own process."""
@@ -218,7 +222,7 @@ class Board:
             names["Out"][count] = names[f"_{count}"] = shown
         if job.ready is not None and job.final is not None:
             context = job.ready.performer.context
-            bound = job.effect.names if job.effect is not None else ()
+            bound = job.effect.made if job.effect is not None else ()
             told = self._session.notes.take(job.ready.cell, context, job.final, bound)
             if told is not None:
                 job.notes.append(told)

@@ -49,6 +49,10 @@ class _Hook(DisplayHook):  # type: ignore[misc]  # untyped
         self.shown = result
         return super().compute_format_data(result)
 
+    def quiet(self) -> bool:
+        """Return False: the cell itself knows, and has no number in this process."""
+        return False
+
     def write_output_prompt(self) -> None:
         """Write nothing: the kernel's front end does."""
 

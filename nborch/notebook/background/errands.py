@@ -90,6 +90,10 @@ class Account:
         Names that were bound to the very object of an input.
     returned
         Inputs that travel back, because they were changed or are parts of outputs.
+    changed
+        Inputs that were changed in place.
+    drawn
+        The random generators that were used from where they stood.
     is_entangled
         Whether an output holds a part of an input, or an input was changed.
     lost
@@ -104,6 +108,8 @@ class Account:
     aliases: dict[str, str] = field(default_factory=dict)
     deleted: tuple[str, ...] = ()
     returned: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     is_entangled: bool = False
     lost: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -181,7 +187,7 @@ class _Doing:
         finally:
             # Also of a cell that raised: what it has bound before is bound.
             self._send_back(cell, before, arrived)
-            self._note_surroundings(surroundings)
+            self._note_surroundings(surroundings, cell)
             self._relay.tell("account", account)
 
     def _take_inputs(self) -> str | None:
@@ -228,6 +234,7 @@ class _Doing:
                 account.aliases[name] = source
                 del values[name]
         shared = _sharing(values, {n: v for n, v in held.items() if n not in changed})
+        account.changed = tuple(sorted(changed))
         account.is_entangled = bool(changed or shared)
         account.returned = tuple(sorted(changed | shared))
         account.deleted = effect.deleted
@@ -261,7 +268,7 @@ class _Doing:
         if kept is None:
             raise Unstorable(f"what it made cannot be kept: {' '.join(told)}")
 
-    def _note_surroundings(self, before: Surroundings) -> None:
+    def _note_surroundings(self, before: Surroundings, cell: CellTask) -> None:
         """Note what the kernel would have to change about itself."""
         after, found = Surroundings.now(), self._account.environment
         set_ = {
@@ -280,6 +287,8 @@ class _Doing:
         self._account.generators = before.generators_after(
             after, seeds="seed" in source
         )
+        drawn = self._account.generators.keys() - cell.seeded
+        self._account.drawn = tuple(sorted(drawn))
 
 
 def _told(value: Any) -> str | None:

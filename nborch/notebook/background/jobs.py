@@ -132,6 +132,11 @@ class Job:
         return self.stage.value
 
     @property
+    def parent(self) -> RunContext:
+        """The run that it belongs to."""
+        return self._parent
+
+    @property
     def elapsed(self) -> float:
         """The seconds since it was submitted."""
         return self.seconds or time.monotonic() - self.started
@@ -165,6 +170,10 @@ class Job:
         """Begin; what it needs is waited for in its own thread."""
         self.show()
         self.thread.start()
+
+    def prepared(self) -> Prepared:
+        """Return its run, made ready."""
+        return prepare(self.shell, self.source, self._parent)
 
     def load(self) -> None:
         """Keep its inputs where a process finds them, or settle for a thread."""
@@ -228,7 +237,7 @@ class Job:
         missing = self._await_needs()
         ready = self.ready
         if ready is None:
-            ready = self.ready = prepare(self.shell, self.source, self._parent)
+            ready = self.ready = self.prepared()
             if missing is None:
                 self.load()
         self._mark(ready)
@@ -291,16 +300,20 @@ class Job:
             self._in_a_process(ready)
             if self.account is None or self.account.differs is None:
                 return
-            self.mode, self.reason = "thread", self.account.differs
-            self.account = None
-            self._recall = SideRecall(ready.cell, self.before, watches=True)
-            ready.performer.recall = self._recall
-            self.show()
+            self._give_up_process(ready, self.account.differs)
         body = self._body = ThreadBody(ready.cell)
         try:
             body.run()
         finally:
             self._body = None
+
+    def _give_up_process(self, ready: Prepared, reason: str) -> None:
+        """Run in a thread instead."""
+        self.mode, self.reason = "thread", reason
+        self.account = None
+        self._recall = SideRecall(ready.cell, self.before, watches=True)
+        ready.performer.recall = self._recall
+        self.show()
 
     def _in_a_process(self, ready: Prepared) -> None:
         self.account = None
@@ -313,6 +326,7 @@ class Job:
             generators=self.generators,
         )
         self._body = body
+        body.began = self._began
         try:
             body.run(ready.performer.context, self._settings)
         finally:
@@ -320,6 +334,9 @@ class Job:
             self.account = body.account
             if self._recall is not None:
                 self._recall.account = body.account
+
+    def _began(self) -> None:
+        """Hear that the process is there and runs the body."""
 
     # What came of it.
 

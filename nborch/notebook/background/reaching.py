@@ -10,7 +10,7 @@ from nborch.cache.code import is_local
 from nborch.cache.fingerprints.bytecode import references
 from nborch.notebook.analysis import CellAnalysis
 
-__all__ = ["obstacle_to_threads", "reach"]
+__all__ = ["functions_in", "obstacle_to_threads", "reach"]
 
 #: Things that are looked at, at most.
 MOST = 2_000
@@ -33,14 +33,14 @@ def reach(
     if wanted <= found:
         return found
     looked_up: set[str] = set()
-    for function in _functions(namespace[n] for n in read if n in namespace):
+    for function in functions_in(namespace[n] for n in read if n in namespace):
         looked_up |= {each.name for each in references(function.__code__).names}
         if wanted <= looked_up | found:
             break
     return found | (looked_up & wanted)
 
 
-def _functions(values: Iterable[Any]) -> Iterator[FunctionType]:
+def functions_in(values: Iterable[Any]) -> Iterator[FunctionType]:
     """Yield the notebook's functions that values are, hold, or call in turn."""
     waiting: list[Any] = list(values)
     seen: set[int] = set()
@@ -111,7 +111,7 @@ def obstacle_to_threads(
         return "has functions that bind global names"
     binds = analysis.writes | analysis.maybe_writes | analysis.deletes
     values = (namespace[name] for name in analysis.reads if name in namespace)
-    for function in _functions(values):
+    for function in functions_in(values):
         name = function.__name__
         looked_up = {each.name for each in references(function.__code__).names}
         for each in sorted(looked_up & binds):

@@ -76,6 +76,16 @@ class Effect:
         """The names that it binds or deletes."""
         return frozenset({*self.bound, *self.deleted})
 
+    @property
+    def made(self) -> frozenset[str]:
+        """Those of them that do not just follow an object that was replaced."""
+        follow = {(id(old), id(new)) for old, new in self.replaced}
+        return frozenset(
+            name
+            for name in self.names
+            if (id(self.before.get(name, GONE)), id(self.bound.get(name))) not in follow
+        )
+
     def apply(
         self,
         namespace: dict[str, Any],

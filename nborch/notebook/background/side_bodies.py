@@ -101,6 +101,8 @@ class ProcessBody:
         )
         #: What came of it, once that is known.
         self.account: Account | None = None
+        #: Called when the process is there and the cell begins to run in it.
+        self.began: Callable[[], object] = lambda: None
 
     def run(self, context: RunContext, surroundings: Surroundings) -> None:
         """Run it to its end, as part of a run, in these surroundings."""
@@ -122,5 +124,7 @@ class ProcessBody:
             post.clear(*rest)
         elif kind == "result":
             post.result(*rest)
+        elif kind == "began":
+            self.began()
         elif kind == "account":
             (self.account,) = rest

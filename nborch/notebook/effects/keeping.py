@@ -17,11 +17,11 @@ from nborch.notebook.effects.namespace import (
     rebind,
 )
 from nborch.notebook.effects.parts import parts_of
-from nborch.notebook.effects.patches import fits
+from nborch.notebook.effects.patches import apply, fits
 from nborch.notebook.effects.recipes import make_again
 from nborch.notebook.effects.ties import Live, tie
 
-__all__ = ["NAMES", "Restored", "described", "kept", "phrase"]
+__all__ = ["NAMES", "Restored", "described", "kept", "loaded_name", "phrase"]
 
 #: The part of a kept cell with all that it made and changed.
 NAMES = "names"
@@ -112,6 +112,36 @@ def described(made: Changes) -> dict[str, Any]:
         "deleted": list(made.deleted),
         "recipes": made.recipes,
     }
+
+
+def loaded_name(entry: KeptResult, name: str, earlier: Mapping[str, Any]) -> Any:
+    """Return the value of one name that a kept cell made, outside of any kernel.
+
+    Parameters
+    ----------
+    earlier
+        The values before the cell, of which its own may be made.
+
+    Raises
+    ------
+    LookupError
+        It has to be made by code, or of what is not among the earlier values.
+    """
+    meta: Mapping[str, Any] = entry.meta
+    if name in meta["aliases"]:
+        return earlier[meta["aliases"][name]]
+    if name in meta["recipes"]:
+        raise LookupError(f"{name!r} is made by the cell's code")
+    # Functions of a kernel are not to be had here, and no code for them.
+    live = Live(earlier, {}, tuple)
+    if f"{_ALONE}{name}" in entry.parts:
+        return entry.load(f"{_ALONE}{name}", live.resolve)
+    whole = entry.load(NAMES, live.resolve)
+    if name in whole[_CONTENTS]:
+        value = earlier[name]
+        apply(value, whole[_CONTENTS][name])
+        return value
+    return whole[_VALUES][name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ from typing import Any, Self
 from nborch.notebook.effects.namespace import Uncachable
 from nborch.notebook.files import looking, readers
 
-__all__ = ["FileTrace", "digests_now", "trace_files", "traces_of", "unchanged"]
+__all__ = [
+    "FileTrace",
+    "digests_now",
+    "note_program",
+    "trace_files",
+    "traces_of",
+    "unchanged",
+]
 
 #: A file changed less than this many nanoseconds before it was looked at may change
 #: again without its time changing.
@@ -165,6 +172,15 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     elif event in _STARTING and (program := _started_by_user(event, args)):
         for trace in _tracing:
             trace.program = program
+
+
+def note_program(name: str) -> None:
+    """Take note that a program was started in a way that Python does not tell of.
+
+    What it reads is not seen, so that the cell which has started it is not kept.
+    """
+    for trace in _tracing:
+        trace.program = name
 
 
 def _started_by_user(event: str, args: tuple[Any, ...]) -> str | None:

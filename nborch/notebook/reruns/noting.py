@@ -14,6 +14,7 @@ from nborch.notebook.reruns.reading import StaleReads
 from nborch.notebook.reruns.staleness import Survey
 from nborch.notebook.reruns.steps import CellRun, Outcome, PlainRun
 from nborch.notebook.reruns.watching import Watch
+from nborch.notebook.results.handles import MADE, Made
 from nborch.states import State
 from nborch.view.notices import Notice
 
@@ -75,12 +76,24 @@ class Notes:
             previous = self.history.previous(run, context)
         self.history.note_task(run)
         facts: dict[str, Any] = {"ran": run.to_json()}
+        if state.is_completed():
+            facts[MADE] = self._made_by(cell, run).to_json()
         if self.history.notebook:
             facts["notebook"] = self.history.notebook
         context.record(noted(context.run.id, time.time(), facts))
         told = [why_again(previous, run) if previous is not None else None]
         told.append(self._stale.of_task(run))
         return " · ".join(filter(None, told)) or None
+
+    def _made_by(self, cell: CellTask, run: CellRun) -> Made:
+        """Return what is known of the values that a cell made."""
+        names = self._shell.user_ns
+        types = {
+            name: type(names[name]).__qualname__ if name in names else ""
+            for name in sorted(run.made)
+            if name not in run.defined and not name.startswith("_")
+        }
+        return Made(run.task, types, cell.kept_as, cell.reason)
 
     def _take_plain(self, run: PlainRun) -> None:
         """Say quietly that a plain cell has read what is out of date."""

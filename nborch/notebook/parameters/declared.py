@@ -1,22 +1,24 @@
-"""A notebook's parameters: what it declares, and what is given to it."""
+"""What the cells tagged ``parameters`` declare, read without running them."""
 
 import ast
 import io
-import keyword
+import re
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from nborch.exceptions import InvalidDeclaration, UnknownParameter, did_you_mean
+from nborch.exceptions import InvalidDeclaration
 
 __all__ = [
     "NO_VALUE",
     "NotebookParameter",
-    "check_parameters",
     "declared_parameters",
-    "parse_assignment",
+    "has_tag",
+    "is_python",
+    "names_declared",
+    "parameter_cells",
+    "plain_python",
 ]
 
 
@@ -29,6 +31,9 @@ class _NoValue:
 
 #: Stands for a default that is known only when the cell has run: ``date.today()``.
 NO_VALUE = _NoValue()
+
+#: papermill's way to give a type: ``month = 1  # type: int  which month``.
+_TYPE_COMMENT = re.compile(r"type:\s*(\S+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,8 @@ def declared_parameters(nb: Any) -> tuple[NotebookParameter, ...]:
         If such a cell is no valid Python.
     """
     declared: dict[str, NotebookParameter] = {}
-    for number, cell in _parameter_cells(nb):
-        for found in _read_cell(cell.source, number):
+    for index in parameter_cells(nb):
+        for found in _read_cell(nb.cells[index].source, index + 1):
             earlier = declared.get(found.name, found)
             declared[found.name] = replace(
                 found,
@@ -97,88 +102,53 @@ def declared_parameters(nb: Any) -> tuple[NotebookParameter, ...]:
     return tuple(declared.values())
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Return the name and the value of a ``-p name=value``.
-
-    >>> parse_assignment("month=7"), parse_assignment("carrier=UA")
-    (('month', 7), ('carrier', 'UA'))
-    >>> parse_assignment("days=[1, 2]"), parse_assignment("code='007'")
-    (('days', [1, 2]), ('code', '007'))
-
-    Numbers, ``True``, ``False`` and ``None`` are what they look like, and so are lists,
-    tuples, dicts, sets and quoted strings. Anything else is a string as it stands.
-
-    Raises
-    ------
-    InvalidDeclaration
-        If there is no ``=``, or the name could not be a variable.
-    """
-    name, separator, value = text.partition("=")
-    name = name.strip()
-    if not separator:
-        raise InvalidDeclaration(
-            f"A parameter is given as name=value, but {text!r} has no '='."
-        )
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise InvalidDeclaration(
-            f"{name!r} cannot be the name of a parameter: it is no Python variable."
-        )
-    return name, _typed(value)
+def names_declared(cell: Any) -> frozenset[str]:
+    """Return the names of the parameters that one such cell declares."""
+    return frozenset(parameter.name for parameter in _read_cell(cell.source, 1))
 
 
-def check_parameters(
-    given: Iterable[str],
-    declared: Sequence[NotebookParameter],
-    path: str | Path,
-    *,
-    has_cell: bool | None = None,
-) -> None:
-    """Raise if a parameter is given that the notebook does not declare.
+def parameter_cells(nb: Any) -> list[int]:
+    """Return the indices of the code cells tagged ``parameters``."""
+    return [
+        index
+        for index, cell in enumerate(nb.cells)
+        if cell.cell_type == "code" and has_tag(cell, "parameters")
+    ]
 
-    >>> check_parameters({"mont": 7}, [NotebookParameter("month")], "a/flights.ipynb")
-    Traceback (most recent call last):
-    nborch.exceptions.UnknownParameter: Notebook 'flights.ipynb' has no parameter \
-'mont'. Did you mean 'month'? Its parameters are: month.
+
+def has_tag(cell: Any, tag: str) -> bool:
+    """Tell whether a cell has a tag."""
+    return tag in cell.get("metadata", {}).get("tags", [])
+
+
+def is_python(nb: Any, language: str | None = None) -> bool:
+    """Tell whether the notebook's cells are Python: they are if it does not say.
 
     Parameters
     ----------
-    has_cell
-        Whether any cell has the tag; by default, whether anything is declared.
-
-    Raises
-    ------
-    UnknownParameter
-        With the name that was probably meant.
+    language
+        What the caller says it is, which counts more.
     """
-    names = [parameter.name for parameter in declared]
-    unknown = [name for name in given if name not in names]
-    if not unknown:
-        return
-    title = Path(path).name
-    if not (bool(names) if has_cell is None else has_cell):
-        raise UnknownParameter(
-            f"Notebook {title!r} declares no parameters, so {unknown[0]!r} cannot be "
-            "given. Add the tag 'parameters' to the cell that sets their defaults."
-        )
-    listed = f" Its parameters are: {', '.join(sorted(names))}." if names else ""
-    if len(unknown) == 1:
-        hint = did_you_mean(unknown[0], names)
-        raise UnknownParameter(
-            f"Notebook {title!r} has no parameter {unknown[0]!r}.{hint}{listed}"
-        )
-    wrong = ", ".join(repr(name) for name in unknown)
-    raise UnknownParameter(f"Notebook {title!r} has no parameters {wrong}.{listed}")
+    about = nb.metadata
+    told = (
+        language
+        or about.get("kernelspec", {}).get("language")
+        or about.get("language_info", {}).get("name")
+    )
+    return not told or str(told).lower() in {"python", "ipython", "python3"}
 
 
-def _parameter_cells(nb: Any) -> Iterator[tuple[int, Any]]:
-    for number, cell in enumerate(nb.cells, start=1):
-        tags = cell.get("metadata", {}).get("tags", [])
-        if cell.cell_type == "code" and "parameters" in tags:
-            yield number, cell
+def plain_python(source: str) -> str:
+    """Return a cell without IPython's own syntax, its lines numbered as before."""
+    lines = source.splitlines()
+    for index, line in enumerate(lines):
+        if line.startswith(("%", "!", "?")):
+            lines[index] = ""
+    return "\n".join(lines)
 
 
 def _read_cell(source: str, number: int) -> Iterator[NotebookParameter]:
-    source = _blank_magics(source)
+    source = plain_python(source)
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
@@ -189,14 +159,18 @@ def _read_cell(source: str, number: int) -> Iterator[NotebookParameter]:
     comments = _comments(source)
     for statement in tree.body:
         targets, annotation, value = _assignment(statement)
+        written = _text(source, annotation)
+        told = comments.get(statement.end_lineno or 0, "")
+        if (found := _TYPE_COMMENT.match(told)) is not None:
+            written, told = written or found[1], told[found.end() :]
         for target in targets:
             if isinstance(target, ast.Name) and not target.id.startswith("_"):
                 yield NotebookParameter(
                     name=target.id,
-                    annotation=_text(source, annotation),
+                    annotation=written,
                     default_source=_text(source, value),
                     default=_literal(value),
-                    help=comments.get(statement.end_lineno or 0, ""),
+                    help=told,
                 )
 
 
@@ -231,30 +205,3 @@ def _comments(source: str) -> dict[int, str]:
         if token.type == tokenize.COMMENT and behind_code:
             found[token.start[0]] = token.string.lstrip("#").strip()
     return found
-
-
-def _blank_magics(source: str) -> str:
-    """Return the cell without IPython's own syntax, its lines numbered as before."""
-    lines = source.splitlines()
-    for index, line in enumerate(lines):
-        if line.startswith(("%", "!", "?")):
-            lines[index] = ""
-    return "\n".join(lines)
-
-
-def _typed(text: str) -> Any:
-    stripped = text.strip()
-    constants = {"True": True, "False": False, "None": None}
-    if stripped in constants:
-        return constants[stripped]
-    for number in (int, float):
-        try:
-            return number(stripped)
-        except ValueError:
-            continue
-    if stripped[:1] in {"[", "{", "(", "'", '"'}:
-        try:
-            return ast.literal_eval(stripped)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            return text
-    return text

@@ -1,0 +1,1 @@
+"""Notebooks in this very process: for tiny ones that are trusted."""

@@ -1,0 +1,1 @@
+"""The processes of kernels: started, kept warm, and surely ended."""
