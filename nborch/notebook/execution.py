@@ -303,7 +303,12 @@ class NotebookRun:
     def _prepare(self) -> None:
         """Make a pending task run for each code cell."""
         self.nb.metadata.setdefault("papermill", {}).update(
-            {"start_time": _now(), "end_time": None, "exception": None}
+            {
+                "start_time": _now(),
+                "end_time": None,
+                "duration": None,
+                "exception": None,
+            }
         )
         for index, node in enumerate(self.nb.cells):
             node.metadata["papermill"] = {
@@ -355,6 +360,9 @@ class NotebookRun:
             cell.close()
         about = self.nb.metadata.setdefault("papermill", {})
         about["end_time"] = _now()
+        if about.get("start_time"):
+            began = datetime.fromisoformat(about["start_time"])
+            about["duration"] = (datetime.now(UTC) - began).total_seconds()
         about["exception"] = self.failed is not None or None
         self._sign(ended)
         if self.graph:

@@ -7,7 +7,7 @@ import time
 
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -363,6 +363,8 @@ CELLS = st.builds(
     max_examples=3,
     deadline=None,
     derandomize=True,
+    # To make a failing notebook smaller would take minutes.
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(CELLS, min_size=10, max_size=14))

@@ -198,7 +198,7 @@ class Entry:
             return False
         # Until it has begun, nobody knows all that it reads.
         knows = self.job is not None or self._post is None
-        return knows
+        return knows and not self.touches.meets(later.touches)
 
     def release(self) -> None:
         """Let go of values."""
