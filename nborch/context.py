@@ -187,13 +187,17 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
 _ambient: Callable[[], RunContext | None] = lambda: None  # noqa: E731  # replaceable
 
 
-def set_ambient(provider: Callable[[], RunContext | None]) -> None:
+def set_ambient(
+    provider: Callable[[], RunContext | None],
+) -> Callable[[], RunContext | None]:
     """Let `provider` tell the run that encloses code which no run of ours called.
 
     In a notebook that is the session, or the cell that a notebook flow executes.
+    Return what told it before.
     """
     global _ambient  # noqa: PLW0603  # one surface at a time holds a process
-    _ambient = provider
+    before, _ambient = _ambient, provider
+    return before
 
 
 def enclosing_run() -> RunContext | None:

@@ -57,7 +57,7 @@ class CellSession:
         self.notes = Notes(shell, _notebook(), self._survey)
         self.notes.watch.start()
         fork(shell)
-        set_ambient(self.enclosing)
+        self._around = set_ambient(self.enclosing)
 
     @cached_property
     def commands(self) -> Any:
@@ -121,6 +121,7 @@ class CellSession:
         if self.background is not None:
             self.background.close()
         self.notes.watch.stop()
+        set_ambient(self._around)
         if self._own is not None:
             end_lines(self._own)
             self._own.record(_entered(self._own.run, Completed()))

@@ -942,3 +942,25 @@ def plain(text):
     import re
 
     return re.sub(r"\x1b\[[0-9;]*m", "", text or "")
+
+
+def test_the_home_is_no_input(kernel, other, tmp_path):
+    """What becomes of nborch's own folder does not count as a change of data."""
+    cell = task("import os\n_ = os.listdir('home')\ny = 1")
+    assert kernel(cell).outcome == MISS
+
+    (tmp_path / "home" / "later").touch()
+
+    assert other(cell).outcome == HIT
+
+
+def test_an_unloaded_session_encloses_nothing(kernel):
+    """What runs after the extension was unloaded belongs to no session."""
+    look = "from nborch.context import enclosing_run\nenclosing_run() is None"
+    assert kernel(look).result == "False"
+
+    kernel("%unload_ext nborch")
+    found = kernel(look).result
+    kernel("%load_ext nborch")
+
+    assert found == "True"
