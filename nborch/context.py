@@ -195,7 +195,7 @@ def set_ambient(
     In a notebook that is the session, or the cell that a notebook flow executes.
     Return what told it before.
     """
-    global _ambient  # noqa: PLW0603  # one surface at a time holds a process
+    global _ambient  # one surface at a time holds a process
     before, _ambient = _ambient, provider
     return before
 
