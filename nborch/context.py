@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ __all__ = [
     "current_run",
     "current_tags",
     "current_transaction",
+    "drop_ambient",
     "enclosing_run",
     "get_run_context",
     "set_ambient",
@@ -184,25 +185,27 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         current_tags.reset(token)
 
 
-_ambient: Callable[[], RunContext | None] = lambda: None  # noqa: E731  # replaceable
+#: Who tells the run around code that no run of ours called; the last one counts.
+_ambient: list[Callable[[], RunContext | None]] = []
 
 
-def set_ambient(
-    provider: Callable[[], RunContext | None],
-) -> Callable[[], RunContext | None]:
+def set_ambient(provider: Callable[[], RunContext | None]) -> None:
     """Let `provider` tell the run that encloses code which no run of ours called.
 
     In a notebook that is the session, or the cell that a notebook flow executes.
-    Return what told it before.
     """
-    global _ambient  # one surface at a time holds a process
-    before, _ambient = _ambient, provider
-    return before
+    _ambient.append(provider)
+
+
+def drop_ambient(provider: Callable[[], RunContext | None]) -> None:
+    """Ask a provider no more; the one before it counts again."""
+    with suppress(ValueError):
+        _ambient.remove(provider)
 
 
 def enclosing_run() -> RunContext | None:
     """Return the run within which a run made here belongs, if any."""
-    return current_run.get() or _ambient()
+    return current_run.get() or (_ambient[-1]() if _ambient else None)
 
 
 class RunView:

@@ -87,7 +87,8 @@ class Kernel:
         """Forget all names; work in `folder` with the results in `home`."""
         unload = "%unload_ext nborch" if self.loaded else ""
         for source in (
-            "%reset -f",
+            # What a test imported from __future__ holds for all later cells.
+            "%reset -f\nget_ipython().compile.reset_compiler_flags()",
             f"{unload}\nimport os as _os\n_os.chdir({str(folder)!r})",
             f"_os.environ['NBORCH_HOME'] = {str(home)!r}\n%load_ext nborch\ndel _os",
         ):

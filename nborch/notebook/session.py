@@ -12,7 +12,7 @@ from typing import Any
 
 from nborch import awaiting, blocking
 from nborch.calling import Call
-from nborch.context import RunContext, current_run, set_ambient
+from nborch.context import RunContext, current_run, drop_ambient, set_ambient
 from nborch.events import Event, run_created, state_entered
 from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
@@ -57,7 +57,7 @@ class CellSession:
         self.notes = Notes(shell, _notebook(), self._survey)
         self.notes.watch.start()
         fork(shell)
-        self._around = set_ambient(self.enclosing)
+        set_ambient(self.enclosing)
 
     @cached_property
     def commands(self) -> Any:
@@ -121,7 +121,7 @@ class CellSession:
         if self.background is not None:
             self.background.close()
         self.notes.watch.stop()
-        set_ambient(self._around)
+        drop_ambient(self.enclosing)
         if self._own is not None:
             end_lines(self._own)
             self._own.record(_entered(self._own.run, Completed()))
