@@ -964,3 +964,26 @@ def test_an_unloaded_session_encloses_nothing(kernel):
     kernel("%load_ext nborch")
 
     assert found == "True"
+
+
+def test_a_feature_of_the_future_holds_for_later_cells(kernel, other):
+    """What a restored cell imports from __future__ counts in all cells after it."""
+    cell = task("from __future__ import annotations\nx = 1")
+    kernel(cell)
+
+    restored = other(cell)
+
+    assert restored.outcome == HIT
+    assert other("def f(a: nowhere): pass\nf.__annotations__").ok
+
+
+def test_a_feature_of_the_future_is_part_of_the_key(kernel, other):
+    """A cell that was compiled otherwise by an earlier cell's import is another one."""
+    cell = task("def f(a: nowhere):\n    return a\ny = f(1)")
+    kernel("from __future__ import annotations")
+    assert kernel(cell).outcome == MISS
+    assert kernel(cell).outcome == HIT
+
+    without = other(cell)
+
+    assert "NameError: name 'nowhere' is not defined" in plain(without.error)

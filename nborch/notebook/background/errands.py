@@ -55,6 +55,8 @@ class Errand:
         The cell's number, as in ``In [3]``.
     mode
         Which values the shell displays.
+    features
+        What cells have imported from ``__future__``.
     history
         The earlier cells that may have seeded a random generator.
     generators
@@ -70,6 +72,7 @@ class Errand:
     count: int
     file: str
     mode: str
+    features: tuple[str, ...]
     history: tuple[str, ...]
     generators: Mapping[str, Any]
 
