@@ -32,6 +32,14 @@ def home(tmp_path, monkeypatch):
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def nobody_encloses():
+    """No session in this process outlives its test: later runs would belong to it."""
+    yield
+    context = sys.modules.get("nborch.context")
+    assert context is None or not context._ambient
+
+
 @dataclass
 class Ran:
     """What one cell showed, as a front end gets it."""
