@@ -5,25 +5,31 @@ is: most notebooks never ask.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["ambient", "set_ambient"]
+__all__ = ["ambient", "drop_ambient", "set_ambient"]
 
 Provider = Callable[[], Any]
 
-_provider: Provider = lambda: None  # noqa: E731  # replaceable
+#: The last one counts.
+_providers: list[Provider] = []
 
 
-def set_ambient(provider: Provider) -> Provider:
-    """Let `provider` tell the enclosing run; return who told it before.
+def set_ambient(provider: Provider) -> None:
+    """Let `provider` tell the enclosing run from now on.
 
     In a notebook that is the session, or the cell that a notebook flow executes.
     """
-    global _provider  # one surface at a time holds a process
-    before, _provider = _provider, provider
-    return before
+    _providers.append(provider)
+
+
+def drop_ambient(provider: Provider) -> None:
+    """Ask a provider no more; the one before it counts again."""
+    with suppress(ValueError):
+        _providers.remove(provider)
 
 
 def ambient() -> Any:
     """Return the context of the run that the surface of this process tells, if any."""
-    return _provider()
+    return _providers[-1]() if _providers else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from nborch.ambient import ambient, set_ambient
+from nborch.ambient import ambient
 from nborch.events import Event
 from nborch.exceptions import MissingContextError
 from nborch.home import Home
@@ -27,7 +27,6 @@ __all__ = [
     "current_transaction",
     "enclosing_run",
     "get_run_context",
-    "set_ambient",
     "tags",
 ]
 

@@ -348,7 +348,8 @@ class Performer:
                 return None
             if not wanted:
                 return None
-        return random.random()
+        # NB. Not the generator that the user may have seeded.
+        return random.SystemRandom().random()
 
     def lookup(self) -> Hit | None:
         """Return an earlier result, if there is one."""

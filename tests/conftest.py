@@ -32,6 +32,14 @@ def home(tmp_path, monkeypatch):
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def nobody_encloses():
+    """No session in this process outlives its test: later runs would belong to it."""
+    yield
+    told = sys.modules.get("nborch.ambient")
+    assert told is None or not told._providers
+
+
 @dataclass
 class Ran:
     """What one cell showed, as a front end gets it."""
@@ -87,7 +95,8 @@ class Kernel:
         """Forget all names; work in `folder` with the results in `home`."""
         unload = "%unload_ext nborch" if self.loaded else ""
         for source in (
-            "%reset -f",
+            # What a test imported from __future__ holds for all later cells.
+            "%reset -f\nget_ipython().compile.reset_compiler_flags()",
             f"{unload}\nimport os as _os\n_os.chdir({str(folder)!r})",
             f"_os.environ['NBORCH_HOME'] = {str(home)!r}\n%load_ext nborch\ndel _os",
         ):

@@ -1,5 +1,7 @@
 """The body of a cell task: analysed, compiled as IPython would, found by tracebacks."""
 
+import __future__
+
 import ast
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -9,7 +11,14 @@ from typing import Any
 from nborch.notebook.analysis import CellAnalysis, analyse
 from nborch.notebook.headers.header import Header
 
-__all__ = ["CellBody", "Source"]
+__all__ = ["FEATURES", "CellBody", "Source"]
+
+#: The flag of each feature that a cell may import for all later ones.
+FEATURES = {
+    name: getattr(__future__, name).compiler_flag
+    for name in __future__.all_feature_names
+    if name != "nested_scopes"  # has been in use for ever
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,12 @@ class CellBody:
         self._source = source
         self.code: str = shell.transform_cell(source.body)
         self.analysis: CellAnalysis = analyse("\n" + self.code)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names from ``__future__`` by which cells are compiled, as of now."""
+        flags = self._shell.compile.flags
+        return tuple(n for n, flag in FEATURES.items() if flag & flags)
 
     @property
     def file(self) -> str:
@@ -89,7 +104,8 @@ class CellBody:
         """
         if self.analysis.prelude:
             tree = ast.Module(list(self.analysis.prelude), type_ignores=[])
-            code = compile(tree, self._file_name(), "exec")
+            # NB. The shell's compiler: what comes from __future__ is for all cells.
+            code = self._shell.compile(tree, self._file_name(), "exec")
             exec(code, self._shell.user_ns)  # noqa: S102  # the user's own definitions
 
     def _parsed(self) -> ast.Module:

@@ -100,6 +100,11 @@ class CellTask:
         return self._body.file
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """What it is compiled by from ``__future__``."""
+        return self._body.features
+
+    @property
     def namespace(self) -> dict[str, Any]:
         """The user's names."""
         return self._shell.user_ns  # type: ignore[no-any-return]  # untyped shell
@@ -290,7 +295,7 @@ class CellTask:
     def _find_key(self) -> None:
         """Set the key, or the reason why there is none."""
         names, told = self.namespace, self.declared
-        self._known = known = CellKey(self._code, self.analysis, told, names)
+        self._known = known = CellKey(self._body, self.analysis, told, names)
         self.reason, self.ingredients = known.reason, known.ingredients
         if self.ingredients is not None:
             self.key = self.ingredients.key

@@ -14,6 +14,7 @@ from nborch.cache.fingerprints import fingerprints
 from nborch.cache.keys import digest
 from nborch.exceptions import Unfingerprintable
 from nborch.notebook.analysis import CellAnalysis
+from nborch.notebook.bodies import CellBody
 from nborch.notebook.declared import Declarations
 from nborch.notebook.effects.namespace import Uncachable, inputs_of
 from nborch.notebook.effects.preferences import preferences
@@ -34,20 +35,21 @@ class CellKey:
 
     Parameters
     ----------
-    code
-        The cell's body as Python.
+    body
+        The cell's code.
     declared
         What the header says of inputs and outputs.
     """
 
     def __init__(
         self,
-        code: str,
+        body: CellBody,
         analysis: CellAnalysis,
         declared: Declarations,
         namespace: Mapping[str, Any],
     ) -> None:
-        self._code = code
+        self._code = body.code
+        self._features = " ".join(body.features)
         self._analysis = analysis
         self._declared = declared
         self._namespace = namespace
@@ -91,12 +93,15 @@ class CellKey:
         inputs |= {
             f"module {n}": f for n, f in (libraries | dict(self.modules)).items()
         }
+        options = {"sharing": found.sharing, **self._declared.options}
+        if self._features:
+            options["future"] = self._features
         self.preferences = preferences()
         inputs |= self._variables() | given | self.preferences
         self.ingredients = Ingredients(
             ast_digest(self._code),
             inputs,
-            {"sharing": found.sharing, **self._declared.options},
+            options,
             reached={n: parts for n, v in others.items() if (parts := reached(v))},
             text=self._code,
         )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nborch import awaiting, blocking
+from nborch.ambient import drop_ambient, set_ambient
 from nborch.calling import Call
-from nborch.context import RunContext, current_run, set_ambient
+from nborch.context import RunContext, current_run
 from nborch.events import Event, run_created, state_entered
 from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
@@ -121,6 +122,7 @@ class CellSession:
         if self.background is not None:
             self.background.close()
         self.notes.watch.stop()
+        drop_ambient(self.enclosing)
         if self._own is not None:
             end_lines(self._own)
             self._own.record(_entered(self._own.run, Completed()))

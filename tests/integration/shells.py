@@ -80,12 +80,14 @@ class Shell:
     """An IPython shell with names of its own; with nborch loaded, if asked for."""
 
     def __init__(self, folder, *, nborch):
+        self.shell = None
         self.folder = Path(folder)
         self.nborch = nborch
         self.start()
 
     def start(self):
         """Begin anew, as a restarted kernel does."""
+        self.close()
         config = Config()
         config.HistoryManager.hist_file = ":memory:"
         config.HistoryManager.db_cache_size = 1_000_000  # no thread writes it meanwhile

@@ -374,7 +374,7 @@ def test_a_flood_of_text(pair):
     assert outcomes([first.badge, second.badge]) == [MISS, HIT], first.badge
     assert len(second.stdout) < 10_000_100
     assert second.stdout.endswith("[nborch: further text was not kept]\n")
-    assert grown < 100_000  # KiB
+    assert grown < 250_000  # KiB
 
 
 def test_compiled_code_prints(new_kernel, monkeypatch, tmp_path):

@@ -942,3 +942,48 @@ def plain(text):
     import re
 
     return re.sub(r"\x1b\[[0-9;]*m", "", text or "")
+
+
+def test_the_home_is_no_input(kernel, other, tmp_path):
+    """What becomes of nborch's own folder does not count as a change of data."""
+    cell = task("import os\n_ = os.listdir('home')\ny = 1")
+    assert kernel(cell).outcome == MISS
+
+    (tmp_path / "home" / "later").touch()
+
+    assert other(cell).outcome == HIT
+
+
+def test_an_unloaded_session_encloses_nothing(kernel):
+    """What runs after the extension was unloaded belongs to no session."""
+    look = "from nborch.context import enclosing_run\nenclosing_run() is None"
+    assert kernel(look).result == "False"
+
+    kernel("%unload_ext nborch")
+    found = kernel(look).result
+    kernel("%load_ext nborch")
+
+    assert found == "True"
+
+
+def test_a_feature_of_the_future_holds_for_later_cells(kernel, other):
+    """What a restored cell imports from __future__ counts in all cells after it."""
+    cell = task("from __future__ import annotations\nx = 1")
+    kernel(cell)
+
+    restored = other(cell)
+
+    assert restored.outcome == HIT
+    assert other("def f(a: nowhere): pass\nf.__annotations__").ok
+
+
+def test_a_feature_of_the_future_is_part_of_the_key(kernel, other):
+    """A cell that was compiled otherwise by an earlier cell's import is another one."""
+    cell = task("def f(a: nowhere):\n    return a\ny = f(1)")
+    kernel("from __future__ import annotations")
+    assert kernel(cell).outcome == MISS
+    assert kernel(cell).outcome == HIT
+
+    without = other(cell)
+
+    assert "NameError: name 'nowhere' is not defined" in plain(without.error)

@@ -14,6 +14,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Type
 from traitlets.config import Config
 
+from nborch.notebook.bodies import FEATURES
 from nborch.notebook.displays.posting import Prints, refused
 
 __all__ = ["ErrandShell", "shell_for"]
@@ -97,6 +98,8 @@ def shell_for(errand: Any, relay: Any) -> ErrandShell:
     )
     shell.display_pub.relay = shell.displayhook.relay = relay
     shell.compile.file = errand.file
+    for feature in errand.features:
+        shell.compile.flags |= FEATURES[feature]
     shell.execution_count = errand.count
     shell.ast_node_interactivity = errand.mode
     shell.user_ns["In"].extend(errand.history)

@@ -27,7 +27,7 @@ from nborch.notebook.background.scopes import effect_on
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
 from nborch.notebook.effects.namespace import is_shells
-from nborch.notebook.effects.parts import TooManyParts, parts_of
+from nborch.notebook.effects.parts import TooManyParts, parts_of, shares_memory
 from nborch.notebook.effects.surroundings import Surroundings, restore_generators
 
 __all__ = ["PART", "Account", "Errand", "run"]
@@ -55,6 +55,8 @@ class Errand:
         The cell's number, as in ``In [3]``.
     mode
         Which values the shell displays.
+    features
+        What cells have imported from ``__future__``.
     history
         The earlier cells that may have seeded a random generator.
     generators
@@ -70,6 +72,7 @@ class Errand:
     count: int
     file: str
     mode: str
+    features: tuple[str, ...]
     history: tuple[str, ...]
     generators: Mapping[str, Any]
 
@@ -316,11 +319,8 @@ def _sharing(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> set[str]:
         theirs = parts_of(values.values())
         for name, value in inputs.items():
             parts = parts_of([value])
-            from nborch.notebook.effects.parts import shares_memory
-
-            if parts.met.keys() & theirs.met.keys() or shares_memory(
-                theirs.arrays, parts
-            ):
+            same = parts.met.keys() & theirs.met.keys()
+            if same or shares_memory(theirs.arrays, parts):
                 found.add(name)
     return found
 

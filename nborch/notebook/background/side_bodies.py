@@ -96,6 +96,7 @@ class ProcessBody:
             count=shell.post.count,
             file=cell.file,
             mode=shell.mode,
+            features=cell.features,
             history=tuple(c for c in shell.user_ns.get("In", ()) if "seed" in c),
             generators=generators,
         )

@@ -83,7 +83,10 @@ class FileTrace:
 
     def _counts(self, path: str) -> bool:
         """Tell whether a path is neither our own nor what versions stand for."""
-        if path == ":memory:" or os.path.abspath(path).startswith(self._own):  # noqa: PTH100
+        if path == ":memory:":
+            return False
+        # The folder itself, too: it comes into being, and files in it come and go.
+        if f"{os.path.abspath(path)}{os.sep}".startswith(self._own):  # noqa: PTH100
             return False
         return not _is_environment(path)
 

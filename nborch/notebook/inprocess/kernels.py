@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from types import ModuleType
 from typing import Any
 
-from nborch.ambient import set_ambient
+from nborch.ambient import drop_ambient, set_ambient
 from nborch.exceptions import InvalidDeclaration
 from nborch.notebook.inprocess.streams import Route, current_route
 from nborch.notebook.inprocess.surroundings import borrow
@@ -193,7 +193,8 @@ class InProcessKernel:
         main = ModuleType("__main__")
         try:
             self._borrowed.push(borrow(main, self.cwd, self.env))
-            self._borrowed.callback(set_ambient, set_ambient(sent_context))
+            set_ambient(sent_context)
+            self._borrowed.callback(drop_ambient, sent_context)
             current_route.set(self._route)
             asyncio.run(self._serve(main, ready))
         except BaseException as error:  # noqa: BLE001 - told where it matters
