@@ -256,8 +256,6 @@ print(rows)
 
 def test_a_script(run):
     """A script with cells is run as the notebook that it is, where jupytext is there."""
-    pytest.importorskip("jupytext")
-
     state, nb = run(SCRIPT, name="etl.py", values={"n": 2})
 
     assert state.is_completed()
@@ -305,7 +303,6 @@ def test_cells_that_await(run):
 
 def test_widgets(run):
     """The state of widgets is kept in the notebook, so that it shows them when opened."""
-    pytest.importorskip("ipywidgets")
     state, nb = run(
         code(
             "import ipywidgets as widgets\n"
