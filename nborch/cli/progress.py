@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from nborch.notebook.execution import CellRun, NotebookRun
@@ -80,7 +81,7 @@ class Progress:
             self._print_failure(failed)
         elif not state.is_completed():
             self._console.print(f"  {state.message}", style="red", markup=False)
-        self._print(f"  Output: {run.output}", soft_wrap=True)
+        self._print(f"  Output: {_near(run.output)}", soft_wrap=True)
         self._console.print(
             f"  Look closer: nborch flow-run inspect {context.run.name}"
         )
@@ -309,3 +310,11 @@ def summary(run: NotebookRun) -> str:
         text = f"{len(cached)} of {len(tasks)} cell tasks cached"
         parts.append(f"{text}, {duration(saved)} saved" if cached else text)
     return "; ".join(parts)
+
+
+def _near(path: str | None) -> str | None:
+    """Return a path as one types it here."""
+    here = Path.cwd()
+    if path is not None and Path(path).is_relative_to(here):
+        return str(Path(path).relative_to(here))
+    return path

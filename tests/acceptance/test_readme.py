@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,12 +35,21 @@ def like(expected):
     return text.replace(r"\ ", r"\s+")
 
 
+PARAMETERS = """
+from datetime import date
+
+month = 1
+day = date(2026, 1, 1)
+token = ""
+"""
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a notebook like the README's ``report.ipynb``."""
     cells = [
         nbformat.v4.new_code_cell("%load_ext nborch"),
-        nbformat.v4.new_code_cell("month = 1", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell("%%task load\nrows = list(range(100))"),
         nbformat.v4.new_code_cell("%%task report\nprint(month * sum(rows))"),
     ]
@@ -58,7 +68,7 @@ def run(folder, *command):
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "NBORCH_HOME": str(folder / "home")},
+        env={**os.environ, "NBORCH_HOME": str(folder / "home"), "API_TOKEN": "s3cr3t"},
         capture_output=True,
         text=True,
         check=False,
@@ -94,6 +104,19 @@ def test_functions_of_the_readme(folder):
         assert re.search(like(line), printed), (line, printed)
 
 
+def test_notebooks_of_the_readme(folder):
+    """The notebook of the README is called like a function."""
+    (program,) = [b for b in blocks("python") if "notebook_flow" in b]
+    (folder / "report.ipynb").rename(folder / "etl.ipynb")
+    (folder / "program.py").write_text(
+        f"{program}\nprint(len(rows), [len(r['rows']) for r in runs.result()])"
+    )
+
+    printed = run(folder, sys.executable, "program.py")
+
+    assert "100 [100, 100, 100]" in printed
+
+
 def test_commands_of_the_readme(folder):
     """The commands of the README run, in their order."""
     shell = [line for b in blocks("sh") for line in b.strip().splitlines()]
@@ -105,12 +128,12 @@ def test_commands_of_the_readme(folder):
     for line in shell:
         if line in elsewhere:
             continue
-        program, *arguments = line.split()
+        program, *arguments = shlex.split(line)
         path = {"nborch": NBORCH, "papermill": PAPERMILL}[program]
         arguments = [name if a == "nimble-falcon" else a for a in arguments]
         printed = run(folder, path, *arguments)
         tried.add(program)
-        if arguments[:2] == ["run", "report.ipynb"]:
+        if name is None and arguments[:2] == ["run", "report.ipynb"]:
             run(folder, path, *arguments)
             printed = run(folder, path, *arguments)
             name = re.search(r"Flow run (\S+) of", printed)[1]
