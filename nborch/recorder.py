@@ -23,6 +23,8 @@ GROUPING = 0.02
 RETRY = 1.0
 #: Events that are written in one transaction.
 GROUP = 2_000
+#: Events that a flush writes itself, instead of having them written.
+FEW = 100
 #: Events that may wait: who makes them faster than they are written waits himself.
 BACKLOG = 4_000
 #: Events that are held while the store cannot be written.
@@ -58,6 +60,8 @@ class Recorder:
         self._closing = False
         self._fault: StoreError | None = None
         self._changed = threading.Condition()
+        #: Held from when events are taken until they are written: in their order.
+        self._pen = threading.Lock()
         #: How much must be written, and what to open then.
         self._flushes: list[tuple[int, Latch]] = []
         self._thread: threading.Thread | None = None
@@ -116,6 +120,7 @@ class Recorder:
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Wait until all that was recorded is on disk; tell whether it is."""
+        self._write_here()
         with self._changed:
             goal = self._taken + len(self._waiting)
             if self._written >= goal or self._fault is not None:
@@ -127,6 +132,63 @@ class Recorder:
         # NB. Not with the condition: Ctrl-C must not leave its lock in disorder.
         written.wait(timeout)
         return self._written >= goal
+
+    def _write_here(self) -> None:
+        """Write what waits in this thread, if it is little and nobody else writes.
+
+        To have the writer do it takes longer than the writing, twice a change of the
+        thread that runs.
+        """
+        if not self._waiting or self._fault is not None:
+            return
+        # NB. Ctrl-C may come at any moment: nothing must be lost or written twice, and
+        # a lock that is taken otherwise than by ``with`` may stay shut.
+        with self._pen:
+            events: list[Event] = []
+            is_written = False
+            try:
+                with self._changed:
+                    if self._fault is None and len(self._waiting) <= FEW:
+                        events = self._take()
+                if events:
+                    self._append(events)
+                    is_written = True
+            except StoreError:
+                pass  # the writer tries again, and tells what is wrong
+            finally:
+                if is_written:
+                    self._count(events)
+                elif events:
+                    self._put_back(events)
+
+    def _put_back(self, events: list[Event]) -> None:
+        """Let events that were taken wait again, before all others."""
+        with self._changed:
+            self._waiting.extendleft(reversed(events))
+            self._taken -= len(events)
+        self._wake()
+
+    def _take(self) -> list[Event]:
+        """Take what waits, as much as belongs into one transaction."""
+        waiting = self._waiting
+        events = [waiting.popleft() for _ in range(min(len(waiting), GROUP))]
+        self._taken += len(events)
+        return events
+
+    def _count(self, events: list[Event]) -> None:
+        """Note that events were written; tell of those dropped meanwhile."""
+        with self._changed:
+            self._written += len(events)
+            self._fault = None
+            dropped, self._dropped = self._dropped, 0
+            if len(events) > FEW:
+                self._changed.notify_all()  # somebody may wait for room
+            self._tell_flushed()
+        if dropped:
+            _warn(
+                f"{dropped} events were not recorded, because the run store "
+                "could not be written for too long."
+            )
 
     def subscribe(self, listener: Callable[[Event], object]) -> None:
         """Call `listener` with every event, in the thread that records it."""
@@ -161,20 +223,26 @@ class Recorder:
                     self._changed.wait_for(
                         lambda: self._urgent or self._closing, GROUPING
                     )
-                waiting = self._waiting
-                events = [waiting.popleft() for _ in range(min(len(waiting), GROUP))]
-                self._taken += len(events)
-                # What is left over has waited long enough.
-                self._urgent = bool(waiting)
-                self._changed.notify_all()
-                if not events:
-                    self._sleeps = True
-                    if waiting:
-                        continue
-                    self._thread = None
+            with self._pen:
+                with self._changed:
+                    events = self._take()
+                    # What is left over has waited long enough.
+                    self._urgent = bool(self._waiting)
+                    self._changed.notify_all()
+                    if not events and self._is_done():
+                        return
+                if events and not self._write(events):
                     return
-            if not self._write(events):
-                return
+
+    def _is_done(self) -> bool:
+        """Tell whether the writer may end: it is closing, and nothing waits."""
+        if not self._closing:
+            return False  # another thread has written what there was
+        self._sleeps = True
+        if self._waiting:
+            return False
+        self._thread = None
+        return True
 
     def _tell_flushed(self) -> None:
         """Let go on who waits for what is written now, or for nothing any more."""
@@ -204,17 +272,7 @@ class Recorder:
                 if not self._wait_after(error, len(events)):
                     return False
             else:
-                with self._changed:
-                    self._written += len(events)
-                    self._fault = None
-                    dropped, self._dropped = self._dropped, 0
-                    self._changed.notify_all()
-                    self._tell_flushed()
-                if dropped:
-                    _warn(
-                        f"{dropped} events were not recorded, because the run store "
-                        "could not be written for too long."
-                    )
+                self._count(events)
                 return True
 
     def _append(self, events: list[Event]) -> None:
@@ -240,8 +298,11 @@ class Recorder:
         if first:
             _warn(f"{error} Runs go on and are recorded as soon as it can be used.")
         deadline = time.monotonic() + RETRY
+        # Nobody else takes events while there is a fault, and nobody has to wait.
+        self._pen.release()
         while time.monotonic() < deadline and not self._closing:
             time.sleep(0.05)
+        self._pen.acquire()
         if self._closing:
             lost = count + len(self._waiting) + self._dropped
             _warn(f"{lost} events could not be written to the run store: {error}")

@@ -18,7 +18,7 @@ from nborch.events import Event, run_created, state_entered
 from nborch.logs import end_lines
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
-from nborch.notebook.displays.posting import fork
+from nborch.notebook.displays.posting import fork, show
 from nborch.notebook.displays.tracebacks import show_as_own
 from nborch.notebook.headers.completion import Seen
 from nborch.notebook.headers.header import Header
@@ -221,13 +221,13 @@ class CellSession:
         badge = cell.badge(hit=hit)
         if badge is not None:
             badge = replace(badge, reason=badge.reason or why)
-            self._shell.display_pub.publish(badge.bundle())
+            show(self._shell, badge.bundle())
         if context.sink is None:
             context.home.recorder.flush()
 
     def _relay(self, event: Event) -> None:
         """Send an event of this cell to the runner, in order with its outputs."""
-        self._shell.display_pub.publish({EVENT_MIME: event.to_json()})
+        show(self._shell, {EVENT_MIME: event.to_json()})
 
     def _begin(self) -> RunContext:
         name = _notebook_name()

@@ -763,13 +763,15 @@ def test_a_child_forked_during_a_call_can_close(script):
             time.sleep(60)
 
         workers = Workers()
-        threading.Thread(target=workers.call, args=(work,), daemon=True).start()
+        calling = threading.Thread(target=workers.call, args=(work,), daemon=True)
+        calling.start()
         while not Path("begun").exists():
             time.sleep(0.01)
         child = os.fork()
         if child:
             os.waitpid(child, 0)
             workers.kill()
+            calling.join()
         else:
             print(workers.call(abs, (-1,)))
             workers.close()
@@ -779,7 +781,7 @@ def test_a_child_forked_during_a_call_can_close(script):
 
     out, err = process.communicate(timeout=30)
 
-    assert (out, err.count("Traceback")) == ("1\n[]\n", err.count("CancelledRun:"))
+    assert (out, err.count("Traceback")) == ("1\n[]\n", err.count("CancelledRun:")), err
 
 
 def test_a_program_that_forgets_to_close_ends_quietly(script):

@@ -17,7 +17,16 @@ from typing import Any
 from nborch.notebook.displays.tapping import tap_class
 from nborch.timers import call_later
 
-__all__ = ["Post", "Prints", "fork", "posting", "redirect", "refused", "unpin"]
+__all__ = [
+    "Post",
+    "Prints",
+    "fork",
+    "posting",
+    "redirect",
+    "refused",
+    "show",
+    "unpin",
+]
 
 #: Seconds that printed text waits for more, so that a loop of prints is no flood.
 PAUSE = 0.05
@@ -181,6 +190,31 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001  # a broken __str__ must not hide the error
         return "(its message cannot be shown)"
+
+
+def show(shell: Any, bundle: dict[str, Any]) -> None:
+    """Display a bundle as the shell does, without waiting for what is not there.
+
+    To display something, a kernel waits until its other thread has sent all that was
+    printed, which takes as long as restoring a small cell.
+    """
+    publisher = shell.display_pub
+    own = type(publisher).__module__ == "ipykernel.zmqshell"
+    changed = "publish" in vars(publisher) or getattr(publisher, "_hooks", True)
+    if (
+        own
+        and not changed
+        and posting.get() is None
+        and not any(map(_waits, (sys.stdout, sys.stderr)))
+    ):
+        Post(shell).publish(bundle)
+    else:
+        publisher.publish(bundle)
+
+
+def _waits(stream: Any) -> bool:
+    """Tell whether text that was printed may not have been sent."""
+    return bool(getattr(stream, "_flush_pending", True))
 
 
 class Prints:
