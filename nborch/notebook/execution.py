@@ -15,6 +15,7 @@ from nborch.notebook.cell_runs import CellFacts, CellRun
 from nborch.notebook.client import run_cells
 from nborch.notebook.documents import Document, is_local
 from nborch.notebook.magics import is_flow, is_task
+from nborch.notebook.marks import marks_of
 from nborch.notebook.picturing import add_picture
 from nborch.notebook.remote_documents import open_document
 from nborch.notebook.reports import CellOutcome, CellReport, KeptCell
@@ -273,7 +274,11 @@ class NotebookRun:
                     "duration": round(report.seconds, 6),
                 }
             )
-        self._changed(report.index, force=report.outcome.ends_the_run)
+        is_once = marks_of(node, report.index + 1).once
+        self._changed(report.index, force=report.outcome.ends_the_run or is_once)
+        if is_once:
+            # Whatever dies now: who goes on must know that it has run.
+            self.home.recorder.flush()
 
     # How it is done.
 
