@@ -1,5 +1,6 @@
 """Notebook shells in this very process, which run thousands of cells a minute."""
 
+import atexit
 import gc
 import sys
 import types
@@ -94,6 +95,8 @@ class Shell:
         InteractiveShell.clear_instance()
         with _main_kept():
             self.shell = InteractiveShell(config=config)
+        # It would collect garbage for each of a thousand shells when the tests end.
+        atexit.unregister(self.shell.atexit_operations)
         self.shell.display_pub = Publisher(Shown(), shell=self.shell)
         self.shell.showtraceback = lambda *_, **__: None
         self.shell.showsyntaxerror = lambda *_, **__: None

@@ -1,6 +1,5 @@
 """What a hit leaves behind where values are more than data: parts, views, functions."""
 
-import atexit
 import importlib.util
 import sys
 from pathlib import Path
@@ -45,8 +44,6 @@ def replayed(home, tmp_path, monkeypatch):
             told = [part for part in looked.parts if part[0] == "stdout"]
             seen.append((badge.get("outcome"), badge.get("reason"), shown, told))
             shell.close()
-            # IPython would collect garbage for each of them at the end.
-            atexit.unregister(shell.shell.atexit_operations)
         return seen
 
     yield replay
