@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from nborch.ambient import ambient
-from nborch.events import Event
+from nborch.events import Event, EventKind, noted
 from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id, reseed
@@ -19,6 +19,7 @@ from nborch.states import State
 
 __all__ = [
     "FlowRunContext",
+    "GivenRun",
     "RunContext",
     "RunView",
     "TaskRunContext",
@@ -27,8 +28,37 @@ __all__ = [
     "current_transaction",
     "enclosing_run",
     "get_run_context",
+    "given_run",
     "tags",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRun:
+    """A flow run that was made before its process: by a schedule, or on request.
+
+    Parameters
+    ----------
+    attempt
+        The number under which it was handed out. Its own attempts count from there
+        on, so that reports of whom it was handed to before are late ones.
+    log_prints
+        Whether its prints go to its log where the flow does not say.
+    """
+
+    run: Run
+    attempt: int
+    log_prints: bool = True
+
+    def counted(self, event: Event) -> Event:
+        """Return an event of the run as it is to be recorded."""
+        if event.kind is EventKind.CREATED:
+            # It is there. What the call tells of it besides is news.
+            facts = {**event.data["details"], "name": event.data["name"]}
+            return noted(event.run_id, event.at, facts)
+        if event.kind is EventKind.STATE:
+            return event._replace(attempt=self.attempt + max(event.attempt - 1, 0))
+        return event
 
 
 @dataclass(slots=True)
@@ -102,6 +132,12 @@ class RunContext:
         parameters
             The values that it is called with.
         """
+        is_flow = spec.kind is RunKind.FLOW
+        if parent is None and is_flow and (given := given_run.get()) is not None:
+            return cls._taken_over(
+                given, spec, home, name=name, owner=owner, details=details or {},
+                parameters=parameters,
+            )
         now = time.time()
         run = Run(
             new_id(now),
@@ -119,6 +155,42 @@ class RunContext:
             context.log_prints = parent.log_prints
         if spec.log_prints is not None:
             context.log_prints = spec.log_prints
+        return context
+
+    @classmethod
+    def _taken_over(  # noqa: PLR0913  # as for `begin`
+        cls,
+        given: GivenRun,
+        spec: Spec,
+        home: Home,
+        *,
+        name: str,
+        owner: object,
+        details: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None,
+    ) -> Self:
+        """Return the context of a run that is there already."""
+        # What it calls are runs of their own.
+        given_run.set(None)
+        # As it was given, in full: another attempt may have to be made of it.
+        known = {**details.get("parameters", {}), **given.run.parameters}
+        run = replace(
+            given.run,
+            of=spec.name,
+            # Unless the flow names its runs, it keeps the name by which it was told of.
+            name=given.run.name if spec.run_name is None else name,
+            process=home.process,
+            details={**given.run.details, **details, "parameters": known},
+        )
+        context = cls(run, spec, home, owner, None, None, 0, parameters)
+        context.log_prints = given.log_prints
+        if spec.log_prints is not None:
+            context.log_prints = spec.log_prints
+
+        def record(event: Event) -> None:
+            home.recorder.record(given.counted(event))
+
+        context.sink = record
         return context
 
     @property
@@ -158,6 +230,9 @@ os.register_at_fork(after_in_child=reseed)
 
 #: The run that is going on here, if any.
 current_run: ContextVar[RunContext | None] = ContextVar("nborch_run", default=None)
+
+#: The run that the next flow called here is to be, if that was made before.
+given_run: ContextVar[GivenRun | None] = ContextVar("nborch_given_run", default=None)
 
 #: The tags that every run made here gets.
 current_tags: ContextVar[frozenset[str]] = ContextVar(

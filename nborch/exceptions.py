@@ -4,7 +4,8 @@
 
     NborchError
     ├── InvalidDeclaration (TypeError)      a decorator, magic or setting is wrong
-    │   └── ReservedArgumentError           a parameter has a name that nborch needs
+    │   ├── ReservedArgumentError           a parameter has a name that nborch needs
+    │   └── InvalidSchedule (ValueError)    a schedule has no times, or cannot be read
     ├── ParameterBindError (TypeError)      a call does not fit its signature
     ├── ParameterTypeError (TypeError)      a flow's parameter is not as annotated
     ├── NotFound (LookupError)              a run, notebook or kernel does not exist
@@ -36,7 +37,7 @@
     └── LimitWarning                        a concurrency limit did not limit
 
 Each error also is the builtin that a newcomer would catch. `StoppedEarly`, which
-`nborch.stop` raises, is no error.
+`nborch.stop` raises, is no error, and neither is `CancelRequested`.
 """
 
 from collections.abc import Iterable
@@ -47,6 +48,7 @@ from nborch.frames import rendered
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
     "CacheWarning",
+    "CancelRequested",
     "CancelledRun",
     "CellFailed",
     "ConcurrencySlotAcquisitionError",
@@ -55,6 +57,7 @@ __all__ = [
     "FlowVisualizationError",
     "InvalidDeclaration",
     "InvalidNotebook",
+    "InvalidSchedule",
     "InvalidTransition",
     "LimitWarning",
     "MappingError",
@@ -97,6 +100,10 @@ class InvalidDeclaration(NborchError, TypeError):
 
 class ReservedArgumentError(InvalidDeclaration):
     """A function's parameter has a name that nborch uses itself."""
+
+
+class InvalidSchedule(InvalidDeclaration, ValueError):
+    """A cron expression, an interval or another schedule cannot be what it says."""
 
 
 class ParameterBindError(NborchError, TypeError):
@@ -199,6 +206,13 @@ class StoppedEarly(BaseException):
     """A notebook has asked for its end by `nborch.stop`; no error of anybody's.
 
     NB. No `Exception`: what a cell does about errors does not concern it.
+    """
+
+
+class CancelRequested(KeyboardInterrupt):
+    """Somebody has asked that the run of this process be cancelled.
+
+    It arrives as Ctrl-C does, and passes through what handles errors as Ctrl-C does.
     """
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from nborch.exceptions import (
     CancelledRun,
+    CancelRequested,
     CrashedRun,
     FailedRun,
     RunTimedOut,
@@ -337,6 +338,8 @@ def _state_of_abort(error: BaseException) -> State:
     """Return the final state of a run that something passes through to its end."""
     if isinstance(error, StoppedEarly):
         return Completed(name="StoppedEarly", message=str(error), data=error)
+    if isinstance(error, CancelRequested):
+        return Cancelled(message=str(error) or "It was cancelled.", data=error)
     # Ctrl-C, sys.exit(): nobody's fault, and not to be retried.
     message = f"Execution was aborted by {type(error).__name__}."
     return Crashed(message=message, data=error)

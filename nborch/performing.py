@@ -13,7 +13,12 @@ from typing import Any, Protocol
 from nborch.context import RunContext, current_run, current_transaction
 from nborch.deadlines import door, is_overdue
 from nborch.events import run_created, state_entered
-from nborch.exceptions import CancelledRun, NborchError, RunTimedOut
+from nborch.exceptions import (
+    CancelledRun,
+    CancelRequested,
+    NborchError,
+    RunTimedOut,
+)
 from nborch.frames import shown_briefly, users_lines, users_lines_only
 from nborch.futures import Future
 from nborch.lifecycle import (
@@ -406,7 +411,7 @@ class Performer:
             # It was interrupted before its first state.
             self.enter(Pending(), 0)
         if state is None or not state.is_final():
-            told = isinstance(error, CancelledRun | RunTimedOut)
+            told = isinstance(error, CancelledRun | CancelRequested | RunTimedOut)
             message = f"Execution was aborted by {type(error).__name__}."
             ended = (
                 state_of_error(self.context.spec, error)

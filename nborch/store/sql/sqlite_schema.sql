@@ -123,3 +123,105 @@ FROM old_event WHERE kind = 'noted';
 DROP TABLE old_run;
 DROP TABLE old_event;
 CREATE INDEX event_by_run ON event (run);
+
+
+-- name: migration_4
+-- Work that waits: what can be run, when, where, by whom, and what came of it.
+CREATE TABLE deployment (
+    id TEXT PRIMARY KEY,
+    flow_name TEXT NOT NULL,
+    name TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    paused INTEGER NOT NULL,
+    concurrency_limit INTEGER,
+    max_crashes INTEGER NOT NULL,
+    told TEXT NOT NULL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL,
+    UNIQUE (flow_name, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deployment_limited ON deployment (id) WHERE concurrency_limit IS NOT NULL;
+CREATE TABLE schedule (
+    id TEXT PRIMARY KEY,
+    deployment TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    paused_because TEXT,
+    edition INTEGER NOT NULL,
+    after REAL NOT NULL,
+    next_at REAL,
+    due_at REAL,
+    counted_from REAL NOT NULL,
+    fired INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schedule_by_deployment ON schedule (deployment);
+CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE outcome (
+    schedule TEXT NOT NULL,
+    nominal REAL NOT NULL,
+    last REAL NOT NULL,
+    count INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    run BLOB,
+    at REAL NOT NULL,
+    told TEXT NOT NULL,
+    PRIMARY KEY (schedule, nominal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE work_pool (
+    name TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    slots INTEGER,
+    paused INTEGER NOT NULL,
+    description TEXT,
+    created REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+-- A worker is alive while it holds the lock of its process, and is heard of: until
+-- `ends` by a clock that starts with the machine (`boot`) and that nobody turns, or
+-- until `ends_at` by the wall's for those who have no such clock in common with it.
+CREATE TABLE worker (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    process TEXT NOT NULL,
+    lanes TEXT NOT NULL,
+    slots INTEGER,
+    status TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    ends REAL NOT NULL,
+    ends_at REAL NOT NULL,
+    started REAL NOT NULL,
+    seen REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX worker_online ON worker (id) WHERE status = 'online';
+-- One row for each run that was made to wait, also when it is over: it tells which
+-- attempt, by which worker, was the last one that counted.
+CREATE TABLE queued_run (
+    run BLOB PRIMARY KEY,
+    deployment TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    due REAL NOT NULL,
+    attempt INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    cancel_requested INTEGER NOT NULL,
+    schedule TEXT,
+    nominal REAL,
+    serial INTEGER NOT NULL,
+    idempotency_key TEXT
+) STRICT;
+CREATE INDEX queued_waiting ON queued_run (lane, priority DESC, due, run)
+    WHERE status = 'waiting';
+CREATE INDEX queued_held ON queued_run (worker, lane, deployment)
+    WHERE status = 'held';
+CREATE INDEX queued_of_schedule ON queued_run (schedule, nominal)
+    WHERE schedule IS NOT NULL AND status <> 'over';
+CREATE UNIQUE INDEX queued_by_key ON queued_run (deployment, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+-- However a run ends, and whoever says so: its place is free from that moment on.
+CREATE TRIGGER run_is_over AFTER UPDATE OF is_over ON run
+WHEN NEW.is_over = 1 AND NEW.kind = 'flow'
+BEGIN UPDATE queued_run SET status = 'over' WHERE run = NEW.id; END;

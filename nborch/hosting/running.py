@@ -1,0 +1,205 @@
+"""The process of a run: takes over a run that was made before, and brings it to its end.
+
+What is to be done stands in ``run.json`` in the run's own folder; what the run prints
+goes to ``output.log`` there, and the lines of its log to the store and to the worker's
+terminal.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from nborch.context import GivenRun, given_run
+from nborch.deploy.entrypoints import find_flow, loading
+from nborch.deploy.orders import OUTPUT, Order
+from nborch.deploy.parcels import Parcels
+from nborch.events import log_written, state_entered
+from nborch.exceptions import CancelRequested, NborchError
+from nborch.home import Home, current_home
+from nborch.lines import TerminalHandler
+from nborch.states import Cancelled, Crashed, Failed, State
+
+__all__ = ["perform"]
+
+
+def perform(folder: Path) -> int:
+    """Execute the run whose order lies in `folder`; return the exit code."""
+    order = Order.read(folder)
+    engine = _redirect(folder)
+    home = _settle(order, folder)
+    _say_through(engine, home)
+    given = GivenRun(order.run, order.attempt)
+    flow: Any = None
+    with _cancellable(order):
+        try:
+            flow = _loaded(order, home)
+            # NB. Only now: the program may call flows while it is loaded.
+            given_run.set(given)
+            _call(flow, order.parameters)
+            code = 0
+        except BaseException as error:  # noqa: BLE001  # it is recorded
+            code = 1
+            # Otherwise the flow has taken the run over, and its end is recorded.
+            if flow is None or given_run.get() is given:
+                _fail(home, order, error)
+    home.recorder.flush()
+    return code
+
+
+def _redirect(folder: Path) -> TextIO:
+    """Let output go to the run's file; return what leads to the worker's terminal."""
+    engine = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for target, descriptor in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(target, descriptor)
+    os.close(output)
+    os.close(nothing)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(  # noqa: SIM115  # it is the process's own
+            descriptor, "w", buffering=1, errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    return engine
+
+
+def _settle(order: Order, folder: Path) -> Home:
+    """Make the surroundings those of the deployment; return the home."""
+    os.environ["NBORCH_RUN_ID"] = order.run.id
+    os.environ["NBORCH_RUN_FOLDER"] = str(folder)
+    os.environ.update(order.environ)
+    with suppress(OSError):
+        os.chdir(order.entrypoint.get("folder") or folder)
+    if current_home().folder != Path(order.home):
+        os.environ["NBORCH_HOME"] = order.home
+    home = current_home()
+    return home
+
+
+def _say_through(engine: TextIO, home: Home) -> None:
+    """Print the lines of the log on the worker's terminal, not among the output."""
+    root = logging.getLogger("nborch")
+    root.handlers[:] = [_EngineLines(engine)]
+    root.setLevel(home.settings.log_level)
+    root.propagate = False
+
+
+class _EngineLines(TerminalHandler):
+    """Print lines where the worker reads them."""
+
+    def __init__(self, engine: TextIO) -> None:
+        self._engine = engine
+        super().__init__()
+
+    @property
+    def stream(self) -> Any:
+        """What leads to the worker's terminal."""
+        return self._engine
+
+    @stream.setter
+    def stream(self, _stream: Any) -> None:
+        """Ignore the stream given at the start."""
+
+
+@contextmanager
+def _cancellable(order: Order) -> Iterator[None]:
+    """Let SIGINT cancel the run. A notebook's run takes the signal itself."""
+
+    def cancel(_signal: int, _frame: object) -> None:
+        raise CancelRequested("It was cancelled on request.")
+
+    if order.entrypoint["kind"] != "notebook":
+        signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _loaded(order: Order, home: Home) -> Any:
+    """Return the flow."""
+    entrypoint = order.entrypoint
+    token = loading.set(True)
+    try:
+        if entrypoint["kind"] == "notebook":
+            from nborch.notebook.flows import notebook_flow
+
+            return notebook_flow(entrypoint["path"], **entrypoint.get("options", {}))
+        if entrypoint["kind"] == "value":
+            for entry in reversed(entrypoint.get("path_entries", ())):
+                if entry not in sys.path:
+                    sys.path.insert(0, entry)
+            parcels = Parcels(home.folder / "deployments", home.settings.secret_file)
+            return parcels.load(entrypoint["digest"])
+        return find_flow(entrypoint)
+    finally:
+        loading.reset(token)
+
+
+def _call(flow: Any, parameters: Mapping[str, Any]) -> None:
+    """Call the flow, of whatever kind it is, to its end."""
+    if flow.yields_async:
+        asyncio.run(_consumed(flow(**parameters)))
+    elif flow.isasync:
+        asyncio.run(flow(**parameters))
+    elif flow.isgenerator:
+        for _ in flow(**parameters):
+            pass
+    else:
+        flow(**parameters)
+
+
+async def _consumed(items: Any) -> None:
+    async for _ in items:
+        pass
+
+
+def _fail(home: Home, order: Order, error: BaseException) -> None:
+    """Record that the run ended before its flow was called."""
+    state = _state_of(error).stamped(datetime.now(UTC), order.run.id)
+    lines = _traceback(error)
+    if lines:
+        line = log_written(
+            order.run.id, time.time(), "ERROR", "nborch.flow_runs", lines
+        )
+        home.recorder.record(line)
+    home.recorder.record(state_entered(order.run.id, state, order.attempt))
+
+
+def _state_of(error: BaseException) -> State:
+    if isinstance(error, CancelRequested):
+        return Cancelled(message=str(error))
+    if not isinstance(error, Exception):
+        return Crashed(message=f"Execution was aborted by {type(error).__name__}.")
+    if isinstance(error, NborchError):
+        return Failed(message=str(error))
+    return Failed(message=f"The flow cannot be loaded: {type(error).__name__}: {error}")
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of what the user's own code raised."""
+    if isinstance(error, NborchError | CancelRequested):
+        return ""
+    import traceback
+
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _main() -> None:
+    """Execute one run, without a zygote: ``python -m nborch.hosting.running FOLDER``."""
+    sys.exit(perform(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    _main()
