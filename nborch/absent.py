@@ -6,9 +6,9 @@ from nborch.exceptions import did_you_mean
 
 __all__ = ["ABSENT", "missing"]
 
-_LATER = (
-    "It comes with schedules and deployments in a later version; until then let cron "
-    "call `nborch run report.ipynb` or `python program.py`."
+_WORKERS = (
+    "A worker is started with `nborch worker start --pool NAME`; from a program, serve "
+    "deployments with `nborch.serve`."
 )
 _PAUSE = (
     "A flow run that waits for a person comes with a later version; until then end "
@@ -19,14 +19,10 @@ _FILES = "Read it from a file or an environment variable."
 #: By name below the package: why it is not there, and what to do.
 ABSENT = MappingProxyType(
     {
-        "aserve": _LATER,
-        "deploy": _LATER,
-        "deployments": _LATER,
-        "runner": _LATER,
-        "schedules": _LATER,
-        "serve": _LATER,
-        "task_worker": _LATER,
-        "workers": _LATER,
+        "aserve": "Call `nborch.serve` by asyncio.to_thread(serve, ...).",
+        "runner": _WORKERS,
+        "task_worker": "Call the task in a flow, and serve or deploy that.",
+        "workers": _WORKERS,
         "apause_flow_run": _PAUSE,
         "aresume_flow_run": _PAUSE,
         "asuspend_flow_run": _PAUSE,

@@ -15,7 +15,7 @@ from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id, reseed
 from nborch.specs import Spec, checked_tags
-from nborch.states import State
+from nborch.states import State, is_last
 
 __all__ = [
     "FlowRunContext",
@@ -44,11 +44,14 @@ class GivenRun:
         on, so that reports of whom it was handed to before are late ones.
     log_prints
         Whether its prints go to its log where the flow does not say.
+    held
+        Takes the event of its end, for who has to do something before others see it.
     """
 
     run: Run
     attempt: int
     log_prints: bool = True
+    held: list[Event] | None = None
 
     def counted(self, event: Event) -> Event:
         """Return an event of the run as it is to be recorded."""
@@ -135,7 +138,12 @@ class RunContext:
         is_flow = spec.kind is RunKind.FLOW
         if parent is None and is_flow and (given := given_run.get()) is not None:
             return cls._taken_over(
-                given, spec, home, name=name, owner=owner, details=details or {},
+                given,
+                spec,
+                home,
+                name=name,
+                owner=owner,
+                details=details or {},
                 parameters=parameters,
             )
         now = time.time()
@@ -188,7 +196,12 @@ class RunContext:
             context.log_prints = spec.log_prints
 
         def record(event: Event) -> None:
-            home.recorder.record(given.counted(event))
+            event = given.counted(event)
+            data, is_state = event.data, event.kind is EventKind.STATE
+            if given.held is not None and is_state and is_last(**_kind_of(data)):
+                given.held.append(event)
+            else:
+                home.recorder.record(event)
 
         context.sink = record
         return context
@@ -223,6 +236,10 @@ class RunContext:
             return True
         parent = self.parent.run
         return parent.kind is RunKind.SESSION or parent.process != self.run.process
+
+
+def _kind_of(state: Mapping[str, Any]) -> dict[str, str]:
+    return {"kind": state["type"], "name": state["name"]}
 
 
 # Two children of one process would otherwise give their runs the same ids.

@@ -7,6 +7,7 @@ from nborch.calling import Call
 from nborch.deadlines import door
 from nborch.declarations import changed_options
 from nborch.declaring import Declared
+from nborch.deploy.deployable import Deployable
 from nborch.finishing import close, end_early, is_late, observed, with_states
 from nborch.flow_options import FlowOptions, flow_spec
 from nborch.generating import Asked
@@ -29,7 +30,7 @@ T = TypeVar("T")
 H = TypeVar("H", bound=Hook)
 
 
-class Flow(Declared[P, R]):
+class Flow(Declared[P, R], Deployable):
     """A function under ``@flow``: call it like the function itself.
 
     >>> @flow(name="My Pipeline")

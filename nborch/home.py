@@ -4,8 +4,9 @@ import atexit
 import os
 import threading
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from nborch import leasing
 from nborch.cache.base import ResultStore
@@ -67,6 +68,33 @@ class Home:
         slots = SQLiteLimits(self.store)
         return Limits(slots, self.folder / "processes", lambda: self.process)
 
+    def __getattr__(self, name: str) -> Any:
+        """Open what keeps work that waits, at its first use."""
+        if name not in _OF_WORK:
+            raise AttributeError(f"A home has no {name!r}.")
+        self._open_work()
+        return self.__dict__[name]
+
+    def _open_work(self) -> None:
+        # Who runs nothing by deployments need not load what keeps them (law 7).
+        from nborch.store.deployments import SQLiteDeployments
+        from nborch.store.firings import SQLiteFirings
+        from nborch.store.ledgers import Ledger
+        from nborch.store.pools import SQLitePools
+        from nborch.store.queue import SQLiteQueue
+        from nborch.store.workers import SQLiteWorkers
+
+        with self._lock:
+            if "_ledger" in self.__dict__:
+                return
+            ledger = Ledger(self.store)
+            self.deployments = SQLiteDeployments(ledger)
+            self.pools = SQLitePools(ledger)
+            self.queue = SQLiteQueue(ledger)
+            self.workers = SQLiteWorkers(ledger, lambda: self.process)
+            self.firings = SQLiteFirings(ledger)
+            self._ledger = ledger
+
     @property
     def process(self) -> str:
         """The name of this process in the runs it makes; it holds a lock by it."""
@@ -88,9 +116,15 @@ class Home:
             ) from error
 
     def reap(self) -> list[RunRecord]:
-        """Mark the unfinished runs of dead processes as Crashed; return them."""
+        """Mark the unfinished runs of dead processes as Crashed; return them.
+
+        What dead workers had is given to others, and not among them.
+        """
         self.recorder.flush()
-        return leasing.reap(self.store, self.folder / "processes", time.time())
+        processes = self.folder / "processes"
+        if self.store.has_workers():
+            self.workers.reap(partial(leasing.is_alive, processes))
+        return leasing.reap(self.store, processes, time.time())
 
     def close(self) -> None:
         """Write what is left and give everything back."""
@@ -98,6 +132,8 @@ class Home:
             self.recorder.close()
         if "limits" in self.__dict__:
             self.limits.close()
+        if "_ledger" in self.__dict__:
+            self._ledger.close()
         if "store" in self.__dict__:
             self.store.close()
         if "cache" in self.__dict__:
@@ -107,6 +143,9 @@ class Home:
             self._lease.release()
         self._lease, self._pid = None, 0
 
+
+#: What `_open_work` opens.
+_OF_WORK = frozenset({"deployments", "firings", "pools", "queue", "workers"})
 
 _homes: dict[Path, Home] = {}
 _found: dict[tuple[str | None, ...], Home] = {}

@@ -10,10 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nborch.exceptions import InvalidDeclaration, did_you_mean
 
-__all__ = ["KernelSettings", "Settings", "load_settings", "parse_size"]
+__all__ = [
+    "KernelSettings",
+    "NotifySettings",
+    "Settings",
+    "load_settings",
+    "parse_size",
+    "project_deployments",
+]
 
 FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -26,6 +34,8 @@ NAMES = (
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
+    "notify.urls",
+    "notify.on",
 )
 #: Those that are whole numbers; the others are texts.
 NUMBERS = ("log_lines_limit", "kernels.pool", "kernels.max_age_minutes")
@@ -53,6 +63,26 @@ class KernelSettings:
     preload: tuple[str, ...] = ()
 
 
+#: Ends of runs that can be told of.
+ENDS = ("completed", "failed", "timedout", "crashed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told how runs end: ``[tool.nborch.notify]``.
+
+    Parameters
+    ----------
+    urls
+        Addresses as apprise takes them; ``${env:NAME}`` stands for a variable.
+    on
+        The ends that are told of, each one of `ENDS`.
+    """
+
+    urls: tuple[str, ...] = ()
+    on: tuple[str, ...] = ("failed", "timedout", "crashed")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force.
@@ -77,6 +107,8 @@ class Settings:
     output_size_limit
         Bytes that the outputs of one cell may take in an executed notebook; what is
         larger goes to files in the home. None means no limit.
+    notify
+        Who is told how runs of deployments end.
     """
 
     home: Path
@@ -86,6 +118,7 @@ class Settings:
     cache_size_limit: int | None = CACHE_SIZE_LIMIT
     kernels: KernelSettings = KernelSettings()
     output_size_limit: int | None = OUTPUT_SIZE_LIMIT
+    notify: NotifySettings = NotifySettings()
 
 
 def load_settings(
@@ -119,9 +152,31 @@ def load_settings(
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
     kernels = _kernels(environ, declared)
     shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
+    notify = _notify(environ, declared)
     return Settings(
-        home, own / "secret.key", level.upper(), limit, room, kernels, shown
+        home, own / "secret.key", level.upper(), limit, room, kernels, shown, notify
     )
+
+
+def project_deployments(start: Path) -> tuple[Path, dict[str, dict[str, object]]]:
+    """Return ``[tool.nborch.deployments]`` of the nearest pyproject.toml, and its path.
+
+    Raises
+    ------
+    InvalidDeclaration
+        There is none, or it declares no deployments.
+    """
+    path = _nearest(start, "pyproject.toml")
+    table = {} if path is None else _tables(path).get("deployments", {})
+    good = isinstance(table, dict) and all(isinstance(t, dict) for t in table.values())
+    if path is None or not table or not good:
+        where = str(path or "A pyproject.toml, which is not there,")
+        raise InvalidDeclaration(
+            f"{where} declares no deployments. Add one, such as: "
+            '[tool.nborch.deployments.nightly] entrypoint = "etl.ipynb", '
+            'work_pool = "NAME", cron = "0 2 * * *"'
+        )
+    return path, table
 
 
 def parse_size(text: str) -> int:
@@ -157,6 +212,23 @@ def _kernels(environ: Mapping[str, str], declared: Mapping[str, str]) -> KernelS
         _number("kernels.max_age_minutes", environ, declared, 30),
         modules,
     )
+
+
+def _notify(environ: Mapping[str, str], declared: Mapping[str, str]) -> NotifySettings:
+    """Return what is said of notifications, checked."""
+    urls = (_text("notify.urls", environ, declared) or "").split("\n")
+    told = _text("notify.on", environ, declared)
+    given = tuple(url.strip() for url in urls if url.strip())
+    if told is None:
+        return NotifySettings(given)
+    ends = tuple(end.strip().lower() for end in re.split(r"[,\n]", told) if end.strip())
+    for end in ends:
+        if end not in ENDS:
+            raise InvalidDeclaration(
+                f"The setting notify.on knows no end {end!r}."
+                f"{did_you_mean(end, ENDS)} Choose of: {', '.join(ENDS)}."
+            )
+    return NotifySettings(given, ends)
 
 
 def _text(
@@ -218,35 +290,54 @@ def _project_table(start: Path) -> dict[str, str]:
     if path is None or b"[tool.nborch" not in path.read_bytes():
         return {}
 
-    import tomllib
-
-    try:
-        table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("nborch", {})
-    except ValueError as error:
-        raise InvalidDeclaration(f"{path} cannot be read: {error}.") from error
-    if isinstance(table.get("kernels"), dict):
-        # NB. Before any check: a table within the table is no unknown setting.
-        inner = table.pop("kernels")
-        table |= {f"kernels.{name}": value for name, value in inner.items()}
+    table = _tables(path)
+    # They are read by who deploys them.
+    table.pop("deployments", None)
+    for group in ("kernels", "notify"):
+        if isinstance(table.get(group), dict):
+            # NB. Before any check: a table within the table is no unknown setting.
+            inner = table.pop(group)
+            table |= {f"{group}.{name}": value for name, value in inner.items()}
     for name, value in table.items():
-        if name not in NAMES:
-            raise InvalidDeclaration(
-                f"[tool.nborch] in {path} has an unknown setting {name!r}."
-                f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
-            )
-        if name in NUMBERS and type(value) is int:
-            table[name] = str(value)
-        elif name == "kernels.preload" and _are_texts(value):
-            table[name] = ",".join(value)
-        elif not isinstance(value, str):
-            raise InvalidDeclaration(
-                f"[tool.nborch] in {path}: {name} must be a text, not {value!r}."
-            )
+        table[name] = _checked_text(path, name, value)
     values: dict[str, str] = dict(table)
     if "home" in values:
         # A relative home is meant from the file that says it.
         values["home"] = str(path.parent / Path(values["home"]).expanduser())
     return values
+
+
+def _checked_text(path: Path, name: str, value: object) -> str:
+    """Return a setting of pyproject.toml as text, as a variable would tell it."""
+    if name not in NAMES:
+        raise InvalidDeclaration(
+            f"[tool.nborch] in {path} has an unknown setting {name!r}."
+            f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
+        )
+    if name in NUMBERS and type(value) is int:
+        return str(value)
+    if isinstance(value, list) and _are_texts(value):
+        if name == "kernels.preload":
+            return ",".join(value)
+        if name.startswith("notify."):
+            return "\n".join(value)
+    if not isinstance(value, str):
+        raise InvalidDeclaration(
+            f"[tool.nborch] in {path}: {name} must be a text, not {value!r}."
+        )
+    return value
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """Return ``[tool.nborch]`` of a pyproject.toml as it stands."""
+    import tomllib
+
+    try:
+        tool = tomllib.loads(path.read_text("utf-8")).get("tool", {})
+    except ValueError as error:
+        raise InvalidDeclaration(f"{path} cannot be read: {error}.") from error
+    table: dict[str, Any] = tool.get("nborch", {})
+    return table
 
 
 def _are_texts(value: object) -> bool:

@@ -8,6 +8,7 @@ import tempfile
 import textwrap
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,82 @@ def store(request, tmp_path):
     from nborch.store.sqlite import SQLiteStore
 
     opened = SQLiteStore(tmp_path / "runs" / "nborch.db")
+    yield opened
+    opened.close()
+
+
+class Work:
+    """What keeps work that waits, by clocks that are turned by hand."""
+
+    def __init__(self, path, start=datetime(2026, 11, 23, tzinfo=UTC)):
+        from nborch.store.deployments import SQLiteDeployments
+        from nborch.store.firings import SQLiteFirings
+        from nborch.store.ledgers import Ledger
+        from nborch.store.pools import SQLitePools
+        from nborch.store.queue import SQLiteQueue
+        from nborch.store.sqlite import SQLiteStore
+        from nborch.store.terms import Terms
+        from nborch.store.workers import SQLiteWorkers
+        from nborch.testing import Clock
+
+        #: The wall's clock, and the one that nobody can turn back.
+        self.clock, self.steady = Clock(start), Clock(start)
+        self.process, self.dead = "host:1:a", set()
+        self.store = SQLiteStore(path)
+        self.ledger = Ledger(self.store)
+        self.deployments = SQLiteDeployments(self.ledger, self.clock)
+        self.pools = SQLitePools(self.ledger, self.clock)
+        self.queue = SQLiteQueue(self.ledger, self.clock)
+        self.firings = SQLiteFirings(self.ledger, self.clock)
+        terms = Terms(30, steady=self.steady, wall=self.clock, boot="this")
+        self.workers = SQLiteWorkers(self.ledger, lambda: self.process, terms)
+
+    def deploy(self, *schedules, name="nightly", flow_name="report", **declared):
+        """Put a deployment."""
+        from nborch.work import Deployment, DeploymentSchedule
+
+        times = tuple(
+            each
+            if isinstance(each, DeploymentSchedule)
+            else DeploymentSchedule(schedule=each)
+            for each in schedules
+        )
+        declared = {"name": name, "flow_name": flow_name, "schedules": times} | declared
+        return self.deployments.put(Deployment(**declared))
+
+    def fire(self, **later):
+        """Let time pass and fire what is due; return what came of each time."""
+        from nborch.work.firing import plan
+
+        self.turn(**later)
+        outcomes = []
+        while due := self.firings.due(self.clock.now):
+            outcomes += self.firings.fire([plan(*e, self.clock.now) for e in due])
+        return outcomes
+
+    def turn(self, **later):
+        """Let time pass, for both clocks."""
+        self.clock.turn(**later)
+        self.steady.turn(**later)
+
+    def reap(self):
+        """Take their runs from the dead."""
+        return self.workers.reap(lambda process: process not in self.dead)
+
+    def state(self, run_id):
+        """Return the state of a run."""
+        return self.store.record(run_id).state
+
+    def close(self):
+        """Give back what is open."""
+        self.ledger.close()
+        self.store.close()
+
+
+@pytest.fixture(params=["sqlite"])
+def work(request, tmp_path):
+    """Deployments, pools, a queue and workers in an empty store, and their clocks."""
+    opened = Work(tmp_path / "runs" / "nborch.db")
     yield opened
     opened.close()
 

@@ -1,10 +1,12 @@
 """``nborch flow-run``: look at what ran."""
 
+import sys
 from datetime import UTC, datetime
 
 import click
 
-from nborch.home import current_home
+from nborch.exceptions import UnfinishedRun
+from nborch.home import Home, current_home
 from nborch.notebook.results.values import stored_result
 from nborch.runs import RunKind, RunRecord
 from nborch.states import State, StateType
@@ -90,14 +92,59 @@ def logs(run: str, *, as_json: bool) -> None:
 
 @flow_run.command()
 @click.argument("run")
+def cancel(run: str) -> None:
+    """Cancel a RUN of a deployment: one that waits, or one that goes on.
+
+    The process of a run that goes on is interrupted; terminated, if it has not ended
+    ten seconds later; and killed at last.
+    """
+    home = current_home()
+    home.reap()
+    record = home.store.record(run)
+    told = home.queue.request_cancel(record.run.id)
+    name = record.run.name
+    if told == "over":
+        state = home.store.record(record.run.id).state.name
+        click.echo(f"Run {name!r} had ended before: {state}.")
+    elif told == "cancelled":
+        click.echo(f"Cancelled the run {name!r}.")
+    else:
+        click.echo(f"The run {name!r} is being cancelled by its worker.")
+
+
+@flow_run.command()
+@click.argument("run")
+def watch(run: str) -> None:
+    """Print the log of a RUN as it comes, until it is over.
+
+    Exits with 0 if it completed; 1 if it failed, 124 if it took too long, 138 if it
+    crashed, 130 if it was cancelled.
+    """
+    from nborch.cli.watching import exit_code, watch_run
+
+    home = current_home()
+    home.reap()
+    ended = watch_run(home, home.store.record(run).run.id)
+    click.echo(f"Run {ended.run.name!r} has ended: {ended.state!r}")
+    sys.exit(exit_code(ended))
+
+
+@flow_run.command()
+@click.argument("run")
 @click.option("-q", "--quiet", is_flag=True, help="Tell of a failure only.")
 @_as_json
 @click.pass_context
 def retry(context: click.Context, run: str, *, quiet: bool, as_json: bool) -> None:
-    """Go on with a notebook's RUN where it ended, as a new run.
+    """Run again what a RUN was of, as a new run with the same parameters.
 
-    The same as `nborch run --resume RUN`.
+    A notebook goes on where it ended, as with `nborch run --resume RUN`. A run of a
+    deployment is made again, for the deployment's workers.
     """
+    home = current_home()
+    record = home.store.record(run)
+    if "deployment" in record.run.details:
+        _again(home, record)
+        return
     from nborch.cli.run import run as execute
 
     context.invoke(execute, resume=run, quiet=quiet, as_json=as_json)
@@ -126,6 +173,23 @@ def result(run: str, name: str | None, *, as_json: bool) -> None:
             click.echo(f"{each}: {about}")
     else:
         click.echo("It gave nothing. A notebook gives a value with: nborch.result(...)")
+
+
+def _again(home: Home, record: RunRecord) -> None:
+    """Make a run of a deployment once more."""
+    from nborch.deploy.triggering import trigger
+
+    if not record.state.is_over():
+        raise UnfinishedRun(
+            f"The run {record.run.name!r} is not over. Wait for it, or cancel it with: "
+            f"nborch flow-run cancel {record.run.name}"
+        )
+    deployment = home.deployments.get(record.run.details["deployment"]["id"])
+    made = trigger(home, deployment, record.run.parameters)
+    click.echo(
+        f"Run {made.run.name!r} of {deployment.full_name!r} begins as soon as a worker "
+        "takes it."
+    )
 
 
 def _row(record: RunRecord) -> list[str]:

@@ -11,8 +11,8 @@ S = TypeVar("S")
 #: Options of Prefect's that mean something only with its server or its images.
 _UNNEEDED = frozenset(
     {
-        "build", "push", "print_next_steps", "ignore_warnings", "print_starting_message",
-        "webserver", "entrypoint_type", "pause_on_shutdown",
+        "build", "push", "print_next_steps", "ignore_warnings", "webserver",
+        "print_starting_message", "entrypoint_type", "pause_on_shutdown",
     }
 )  # fmt: skip
 
@@ -74,7 +74,8 @@ class Deployable:
         from nborch.deploy.deployments import declare
 
         flow: Any = self
-        return declare(flow, name or flow.name, _home_of(flow), **_checked(flow, options))
+        given = _checked(flow, options)
+        return declare(flow, name or flow.name, _home_of(flow), **given)
 
     def deploy(
         self, name: str | None = None, work_pool_name: str | None = None, **options: Any
@@ -111,11 +112,14 @@ class Deployable:
         InvalidDeclaration
             Something about it is wrong.
         """
-        from nborch.deploy.serving import deployed
+        from nborch.deploy.deploying import deployed
 
         flow: Any = self
         return deployed(
-            flow, name or flow.name, work_pool_name, _home_of(flow),
+            flow,
+            name or flow.name,
+            work_pool_name,
+            _home_of(flow),
             **_checked(flow, options),
         )
 

@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from nborch.deploy.entrypoints import describe, file_version, is_flow, surroundings
-from nborch.deploy.parcels import Parcels, version_of
-from nborch.deploy.schemas import as_json, check_values, schema_of
-from nborch.exceptions import InvalidDeclaration, NotFound, did_you_mean
+from nborch.deploy.parcels import flow_parcels, version_of
+from nborch.deploy.schemas import as_json, check_values
+from nborch.exceptions import InvalidDeclaration, did_you_mean
 from nborch.home import Home
-from nborch.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
-from nborch.schedules.base import Schedule
-from nborch.schedules.policies import Policy
+from nborch.schedules import (
+    CronSchedule,
+    IntervalSchedule,
+    Plan,
+    Policy,
+    RRuleSchedule,
+    Schedule,
+)
 from nborch.specs import checked_tags
 from nborch.work import Deployment, DeploymentSchedule
 
-__all__ = ["DeploymentOptions", "check_pool", "declare", "located", "put"]
+__all__ = ["DeploymentOptions", "declare", "located"]
 
-Interval = float | timedelta
+#: Seconds, or a text such as ``"15m"``.
+Interval = float | timedelta | str
 
 
 class DeploymentOptions(TypedDict, total=False):
@@ -145,34 +151,9 @@ def located(flow: Any, home: Home) -> tuple[dict[str, Any], str]:
     if entrypoint is not None:
         path = entrypoint["path"]
         return entrypoint, file_version(Path(path))
-    parcels = Parcels(home.folder / "deployments", home.settings.secret_file)
-    digest = parcels.keep(flow)
+    digest = flow_parcels(home).keep_flow(flow)
     value = {"kind": "value", "digest": digest, "name": flow.name, **surroundings()}
-    return value, version_of(flow.fn, digest)
-
-
-def put(deployment: Deployment, home: Home) -> Deployment:
-    """Put a deployment into the store, new or in place of what it was.
-
-    Raises
-    ------
-    NotFound
-        There is no such work pool.
-    """
-    check_pool(deployment.work_pool, home)
-    return home.deployments.put(deployment)
-
-
-def check_pool(name: str | None, home: Home) -> None:
-    """Raise unless there is a work pool of this name, or none is named."""
-    if name is None:
-        return
-    pools = [pool.name for pool in home.pools.list()]
-    if name not in pools:
-        raise NotFound(
-            f"No work pool named {name!r}.{did_you_mean(name, pools)} "
-            f"Create it with: nborch work-pool create --type process {name}"
-        )
+    return value, version_of(flow, digest)
 
 
 def _checked_owner(flow: Any, name: str) -> str:
@@ -194,8 +175,7 @@ def _checked_parameters(
     """Return parameters as JSON, checked by what the flow takes."""
     if not isinstance(parameters, Mapping):
         raise InvalidDeclaration(
-            f"{owner}: parameters must be a dict of values by name, "
-            f"not {parameters!r}."
+            f"{owner}: parameters must be a dict of values by name, not {parameters!r}."
         )
     known = flow.signature.parameters
     any_name = any(p.kind is p.VAR_KEYWORD for p in known.values())
@@ -234,13 +214,13 @@ def _schedules(  # noqa: PLR0913, PLR0917  # each is an option
     policy: Policy | None,
 ) -> tuple[DeploymentSchedule, ...]:
     """Return the schedules that the options declare."""
-    zone = {} if timezone is None else {"timezone": timezone}
+    zone: Any = {} if timezone is None else {"timezone": timezone}
     found: list[Schedule | DeploymentSchedule] = []
     found += [CronSchedule(each, **zone) for each in _several(cron, str)]
     anchor: Any = {} if anchor_date is None else {"anchor_date": anchor_date}
     found += [
         IntervalSchedule(each, **anchor, **zone)
-        for each in _several(interval, int, float, timedelta)
+        for each in _several(interval, int, float, timedelta, str)
     ]
     found += [RRuleSchedule(each, **zone) for each in _several(rrule, str)]
     if timezone is not None and not found:
@@ -262,8 +242,15 @@ def _several(given: Any, *kinds: type) -> list[Any]:
 def _with_policy(
     owner: str, given: Schedule | DeploymentSchedule, policy: Policy | None
 ) -> DeploymentSchedule:
-    if isinstance(given, Schedule):
-        return DeploymentSchedule(schedule=given, policy=policy or Policy())
+    if isinstance(given, Plan):
+        given = DeploymentSchedule(
+            schedule=given.schedule,
+            policy=given.policy,
+            active=given.active,
+            parameters=given.parameters,
+        )
+    elif isinstance(given, Schedule):
+        given = DeploymentSchedule(schedule=given)
     if not isinstance(given, DeploymentSchedule):
         raise InvalidDeclaration(
             f"{owner}: {given!r} is no schedule. Use one of nborch.schedules, such as "

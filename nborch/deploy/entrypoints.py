@@ -218,7 +218,7 @@ def told(entrypoint: Mapping[str, Any]) -> str:
 
 def _name_in(module: ModuleType | None, flow: Any) -> str | None:
     """Return the name at which a module has a flow, if it has."""
-    if module is None or getattr(flow, "bound", ()):
+    if module is None or getattr(flow, "bound", None):
         return None
     own = str(getattr(flow, "__name__", ""))
     if vars(module).get(own) is flow:

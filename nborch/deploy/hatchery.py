@@ -1,8 +1,8 @@
 """The hatchery: starts the processes of runs, signals them, and learns how they ended.
 
 The forking is done by a process that has imported all they need, so that a run begins
-a few milliseconds after it is due; see `nborch.hosting.zygote`, where the words are that
-the two say to each other. It, and all runs that it has started, end with this process.
+a few milliseconds after it is due; see `nborch.hosting.zygote`, where the words are
+that the two say to each other. It, and all that it has started, end with this process.
 """
 
 import json
@@ -93,9 +93,7 @@ class Hatchery:
         """
         if hatched.zygote is not None and hatched.code is None:
             name = signal.Signals(number).name
-            hatched.zygote.tell(
-                {"signal": name, "of": hatched.number, "group": group}
-            )
+            hatched.zygote.tell({"signal": name, "of": hatched.number, "group": group})
 
     def end(self) -> None:
         """End the zygote and all runs that are left; start no more."""

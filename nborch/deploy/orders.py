@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,8 +25,8 @@ class Order:
         Under which number the worker holds it.
     home
         The folder in which it is recorded.
-    environ
-        Variables that it gets besides the worker's own.
+    worker_id
+        Who holds the run.
     """
 
     run: Run
@@ -34,7 +34,7 @@ class Order:
     entrypoint: Mapping[str, Any]
     parameters: Mapping[str, Any]
     home: str
-    environ: Mapping[str, str] = field(default_factory=dict)
+    worker_id: str
 
     def write(self, folder: Path) -> None:
         """Write it down in the run's folder, for its owner alone."""
@@ -45,7 +45,7 @@ class Order:
             "entrypoint": dict(self.entrypoint),
             "parameters": dict(self.parameters),
             "home": self.home,
-            "environ": dict(self.environ),
+            "worker_id": self.worker_id,
         }
         fresh = folder / f"{ORDER}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,17 +1,22 @@
-"""Parcels: code that no file holds, kept in the home and signed.
+"""Parcels: code and values that travel by the home, pickled and signed.
 
 A flow that was defined in a notebook's cell or at a prompt lives in one process only.
-It is deployed by value: pickled with what it refers to, under a digest, and signed with
-the user's own key, so that nobody else's pickle is ever loaded.
+It is deployed by value: pickled with what it refers to, and signed with the user's own
+key, so that nobody else's pickle is ever loaded. The same way a run's value reaches who
+waits for it in another process.
 """
 
 import hashlib
 import hmac
+import os
 import pickle
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nborch.cache.code import code_digest
 from nborch.cache.ownership import make_private, read_or_create
 from nborch.exceptions import (
     InvalidDeclaration,
@@ -21,8 +26,9 @@ from nborch.exceptions import (
     Unfingerprintable,
     Unsendable,
 )
+from nborch.home import Home
 
-__all__ = ["Parcels", "version_of"]
+__all__ = ["Parcels", "flow_parcels", "version_of"]
 
 #: Bytes of a pickle from which on one is told that it holds more than code.
 LARGE = 10_000_000
@@ -30,7 +36,7 @@ _SIGNED = hashlib.sha256().digest_size
 
 
 class Parcels:
-    """The pickled flows in a folder.
+    """What is kept in a folder.
 
     Parameters
     ----------
@@ -42,7 +48,7 @@ class Parcels:
         self._folder = folder
         self._secret_file = secret_file
 
-    def keep(self, flow: Any) -> str:
+    def keep_flow(self, flow: Any) -> str:
         """Keep a flow; return the digest by which it is found.
 
         Raises
@@ -50,10 +56,8 @@ class Parcels:
         Unsendable
             It refers to something that cannot be pickled.
         """
-        import cloudpickle
-
         try:
-            content: bytes = cloudpickle.dumps(flow)
+            content = _pickled(flow)
         except Exception as error:
             raise Unsendable(
                 f"{flow.owner} cannot be deployed from here: {error}. It refers to "
@@ -68,28 +72,38 @@ class Parcels:
                 stacklevel=2,
             )
         digest = hashlib.sha256(content).hexdigest()[:32]
-        make_private(self._folder)
-        path = self._path(digest)
-        fresh = path.with_suffix(f".{hashlib.sha256(content).hexdigest()[32:40]}")
-        fresh.write_bytes(self._signature(content) + content)
-        fresh.replace(path)
+        self._write(digest, content)
         return digest
 
-    def load(self, digest: str) -> Any:
-        """Return the flow with this digest.
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a value by a name.
+
+        Raises
+        ------
+        Exception
+            It cannot be pickled: whatever its own code raises then.
+        """
+        self._write(name, _pickled(value))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is something by this name."""
+        return self._path(name).exists()
+
+    def load(self, name: str) -> Any:
+        """Return what is kept by a name or digest.
 
         Raises
         ------
         NotFound
             It is not there, or was not signed by this user.
         """
-        path = self._path(digest)
+        path = self._path(name)
         try:
             signed = path.read_bytes()
         except FileNotFoundError:
             raise NotFound(
-                f"The code of the deployment is not in {str(self._folder)!r} any "
-                "more. Deploy the flow again."
+                f"What is needed is not in {str(self._folder)!r} any more. Deploy the "
+                "flow again."
             ) from None
         signature, content = signed[:_SIGNED], signed[_SIGNED:]
         if not hmac.compare_digest(signature, self._signature(content)):
@@ -103,30 +117,54 @@ class Parcels:
             raise
         except Exception as error:
             raise InvalidDeclaration(
-                f"The code of the deployment cannot be loaded here: "
-                f"{type(error).__name__}: {error}. Install what it needs, or deploy "
-                "it again."
+                f"What was deployed cannot be loaded here: {type(error).__name__}: "
+                f"{error}. Install what it needs, or deploy it again."
             ) from error
+
+    def forget(self, seconds: float) -> None:
+        """Remove what was kept longer ago than so many seconds."""
+        before = time.time() - seconds
+        for path in self._folder.glob("*.parcel"):
+            with suppress(OSError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+
+    def _write(self, name: str, content: bytes) -> None:
+        make_private(self._folder)
+        path = self._path(name)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh.write_bytes(self._signature(content) + content)
+        fresh.replace(path)
 
     def _signature(self, content: bytes) -> bytes:
         key = read_or_create(self._secret_file)
-        return hmac.digest(key, b"nborch deployment\0" + content, "sha256")
+        return hmac.digest(key, b"nborch parcel\0" + content, "sha256")
 
-    def _path(self, digest: str) -> Path:
-        return self._folder / f"{digest}.flow"
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.parcel"
 
 
-def version_of(function: object, digest: str) -> str:
-    """Return what stands for the content of a function: the same in every process.
+def flow_parcels(home: Home) -> Parcels:
+    """Return what keeps the flows that no file holds."""
+    return Parcels(home.folder / "deployments", home.settings.secret_file)
+
+
+def version_of(flow: Any, digest: str) -> str:
+    """Return what stands for the content of a flow: the same in every process.
 
     Parameters
     ----------
     digest
         What stands for it if its content cannot be told, which is new each time.
     """
-    from nborch.cache.code import code_digest
-
     try:
-        return code_digest(function)[:16]
+        return code_digest(flow)[:16]
     except Unfingerprintable:
         return digest[:16]
+
+
+def _pickled(value: Any) -> bytes:
+    import cloudpickle
+
+    content: bytes = cloudpickle.dumps(value)
+    return content

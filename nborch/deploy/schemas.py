@@ -26,9 +26,7 @@ __all__ = ["as_json", "check_values", "fitted", "schema_of", "typed_values"]
 SHOWN = 60
 
 
-def schema_of(
-    fn: Callable[..., Any], signature: inspect.Signature
-) -> dict[str, Any]:
+def schema_of(fn: Callable[..., Any], signature: inspect.Signature) -> dict[str, Any]:
     """Return what a function takes as the JSON Schema of an object.
 
     >>> def report(month: int, title: str = "Sales"): ...
@@ -130,9 +128,7 @@ def check_values(
         raise ParameterTypeError(f"{owner}: {' '.join(wrong)}")
 
 
-def typed_values(
-    texts: Mapping[str, Any], schema: Mapping[str, Any]
-) -> dict[str, Any]:
+def typed_values(texts: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return what somebody typed as the values that the schema asks for.
 
     >>> typed_values({"n": "7"}, {"properties": {"n": {"type": "integer"}}})
@@ -149,7 +145,9 @@ def typed_values(
     }
 
 
-def fitted(text: str, asked: Mapping[str, Any] | None, schema: Mapping[str, Any]) -> Any:
+def fitted(
+    text: str, asked: Mapping[str, Any] | None, schema: Mapping[str, Any]
+) -> Any:
     """Return the likeliest meaning of a text that fits what is asked."""
     meanings = list(_meanings(text))
     if asked is not None and "string" in _types(asked, schema):

@@ -1,4 +1,4 @@
-"""The process of a run: takes over a run that was made before, and brings it to its end.
+"""The process of a run: takes over one that was made before, to bring it to its end.
 
 What is to be done stands in ``run.json`` in the run's own folder; what the run prints
 goes to ``output.log`` there, and the lines of its log to the store and to the worker's
@@ -6,11 +6,11 @@ terminal.
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,14 +21,18 @@ from typing import Any, TextIO
 from nborch.context import GivenRun, given_run
 from nborch.deploy.entrypoints import find_flow, loading
 from nborch.deploy.orders import OUTPUT, Order
-from nborch.deploy.parcels import Parcels
-from nborch.events import log_written, state_entered
+from nborch.deploy.parcels import flow_parcels
+from nborch.deploy.triggering import MEMORY, WANTED, returned_values
+from nborch.events import Event, log_written, state_entered
 from nborch.exceptions import CancelRequested, NborchError
 from nborch.home import Home, current_home
 from nborch.lines import TerminalHandler
 from nborch.states import Cancelled, Crashed, Failed, State
 
 __all__ = ["perform"]
+
+#: Seconds between two looks whether another worker has the run.
+LOOK = 0.25
 
 
 def perform(folder: Path) -> int:
@@ -37,20 +41,25 @@ def perform(folder: Path) -> int:
     engine = _redirect(folder)
     home = _settle(order, folder)
     _say_through(engine, home)
-    given = GivenRun(order.run, order.attempt)
+    is_wanted = bool(order.run.details.get(WANTED))
+    given = GivenRun(order.run, order.attempt, held=[] if is_wanted else None)
     flow: Any = None
-    with _cancellable(order):
+    code = 1
+    with _cancellable(order, home):
         try:
             flow = _loaded(order, home)
             # NB. Only now: the program may call flows while it is loaded.
             given_run.set(given)
-            _call(flow, order.parameters)
+            value = _call(flow, order.parameters)
             code = 0
+            if is_wanted:
+                _keep(home, order, value)
         except BaseException as error:  # noqa: BLE001  # it is recorded
-            code = 1
             # Otherwise the flow has taken the run over, and its end is recorded.
             if flow is None or given_run.get() is given:
                 _fail(home, order, error)
+    for event in given.held or ():
+        home.recorder.record(event)
     home.recorder.flush()
     return code
 
@@ -77,12 +86,12 @@ def _settle(order: Order, folder: Path) -> Home:
     """Make the surroundings those of the deployment; return the home."""
     os.environ["NBORCH_RUN_ID"] = order.run.id
     os.environ["NBORCH_RUN_FOLDER"] = str(folder)
-    os.environ.update(order.environ)
     with suppress(OSError):
         os.chdir(order.entrypoint.get("folder") or folder)
     if current_home().folder != Path(order.home):
         os.environ["NBORCH_HOME"] = order.home
     home = current_home()
+    home.store.answer_for(order.run.id, order.attempt, order.worker_id)
     return home
 
 
@@ -112,19 +121,35 @@ class _EngineLines(TerminalHandler):
 
 
 @contextmanager
-def _cancellable(order: Order) -> Iterator[None]:
+def _cancellable(order: Order, home: Home) -> Iterator[None]:
     """Let SIGINT cancel the run. A notebook's run takes the signal itself."""
 
     def cancel(_signal: int, _frame: object) -> None:
-        raise CancelRequested("It was cancelled on request.")
+        raise CancelRequested(
+            "It was given to another worker meanwhile."
+            if home.store.is_fenced_off
+            else "It was cancelled on request."
+        )
 
     if order.entrypoint["kind"] != "notebook":
         signal.signal(signal.SIGINT, cancel)
+    over = threading.Event()
+    threading.Thread(
+        target=_end_if_fenced_off, args=(home, over), name="nborch-fence", daemon=True
+    ).start()
     try:
         yield
     finally:
-        with suppress(ValueError):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        over.set()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_if_fenced_off(home: Home, over: threading.Event) -> None:
+    """Interrupt the run once the store does not take its word any more."""
+    while not over.wait(LOOK):
+        if home.store.is_fenced_off:
+            os.kill(os.getpid(), signal.SIGINT)
+            return
 
 
 def _loaded(order: Order, home: Home) -> Any:
@@ -140,29 +165,36 @@ def _loaded(order: Order, home: Home) -> Any:
             for entry in reversed(entrypoint.get("path_entries", ())):
                 if entry not in sys.path:
                     sys.path.insert(0, entry)
-            parcels = Parcels(home.folder / "deployments", home.settings.secret_file)
-            return parcels.load(entrypoint["digest"])
+            return flow_parcels(home).load(entrypoint["digest"])
         return find_flow(entrypoint)
     finally:
         loading.reset(token)
 
 
-def _call(flow: Any, parameters: Mapping[str, Any]) -> None:
-    """Call the flow, of whatever kind it is, to its end."""
+def _call(flow: Any, parameters: Mapping[str, Any]) -> Any:
+    """Call the flow, of whatever kind it is, to its end; return what it returns."""
     if flow.yields_async:
-        asyncio.run(_consumed(flow(**parameters)))
-    elif flow.isasync:
-        asyncio.run(flow(**parameters))
-    elif flow.isgenerator:
-        for _ in flow(**parameters):
-            pass
-    else:
-        flow(**parameters)
+        return asyncio.run(_consumed(flow(**parameters)))
+    if flow.isasync:
+        return asyncio.run(flow(**parameters))
+    if flow.isgenerator:
+        return list(flow(**parameters))
+    return flow(**parameters)
 
 
-async def _consumed(items: Any) -> None:
-    async for _ in items:
-        pass
+async def _consumed(items: Any) -> list[Any]:
+    return [item async for item in items]
+
+
+def _keep(home: Home, order: Order, value: Any) -> None:
+    """Keep what the run returned, for who waits for it."""
+    parcels = returned_values(home)
+    try:
+        parcels.keep(order.run.id, value)
+    except Exception as error:  # noqa: BLE001  # anything that a user's object does
+        told = f"What it returned cannot be sent: {type(error).__name__}: {error}"
+        home.recorder.record(_line(order, "WARNING", told))
+    parcels.forget(MEMORY)
 
 
 def _fail(home: Home, order: Order, error: BaseException) -> None:
@@ -170,11 +202,13 @@ def _fail(home: Home, order: Order, error: BaseException) -> None:
     state = _state_of(error).stamped(datetime.now(UTC), order.run.id)
     lines = _traceback(error)
     if lines:
-        line = log_written(
-            order.run.id, time.time(), "ERROR", "nborch.flow_runs", lines
-        )
-        home.recorder.record(line)
+        home.recorder.record(_line(order, "ERROR", lines))
     home.recorder.record(state_entered(order.run.id, state, order.attempt))
+
+
+def _line(order: Order, level: str, text: str) -> Event:
+    logger = order.run.kind.logger
+    return log_written(order.run.id, time.time(), level, logger, text)
 
 
 def _state_of(error: BaseException) -> State:
@@ -197,7 +231,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _main() -> None:
-    """Execute one run, without a zygote: ``python -m nborch.hosting.running FOLDER``."""
+    """Execute one run: ``python -m nborch.hosting.running FOLDER``."""
     sys.exit(perform(Path(sys.argv[1])))
 
 

@@ -33,6 +33,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nborch.cli.formats import load_format
+
 __all__ = ["main"]
 
 #: Imported for all runs, beside what they import themselves.
@@ -44,8 +46,18 @@ PRELOADS = (
     "asyncio",
     "cloudpickle",
 )
-#: What notebooks need besides; loaded once the first orders can be taken.
-LATER = ("nborch.notebook.flows", "pydantic")
+#: What notebooks need besides; loaded piece by piece while there is nothing to do.
+LATER = (
+    "pydantic",
+    "jsonschema",
+    "jupyter_client",
+    "IPython.core.interactiveshell",
+    "nbclient",
+    "papermill",
+    "nborch.notebook.flows",
+)
+#: Milliseconds of quiet before the next of them is loaded.
+QUIET = 200
 
 #: Linux's PR_SET_PDEATHSIG: which signal a process gets when its parent dies.
 _DEATH_SIGNAL = 1
@@ -66,6 +78,8 @@ def main(control: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # NB. A Ctrl-C in the terminal is for the worker, which decides what to do.
     signal.signal(signal.SIGINT, _do_nothing)
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=control) as orders:
         folder = _Zygote(orders).obey()
     if folder is not None:
@@ -99,14 +113,10 @@ class _Zygote:
         poll.register(self._woken, select.POLLIN)
         self._tell({"ready": True})
         while True:
-            # What is not urgent is loaded while there is nothing else to do.
-            ready = {each for each, _ in poll.poll(0 if self._later else None)}
+            is_quiet = bool(self._later) and not self._pids
+            ready = {each for each, _ in poll.poll(QUIET if is_quiet else None)}
             if not ready:
-                with suppress(ImportError):
-                    importlib.import_module(self._later.pop(0))
-                if not self._later:
-                    gc.collect()
-                    gc.freeze()
+                self._load(self._later.pop(0))
                 continue
             if self._woken in ready:
                 os.read(self._woken, 4096)
@@ -122,6 +132,17 @@ class _Zygote:
                 folder = self._follow(order)
                 if folder is not None:
                     return folder
+
+    def _load(self, module: str) -> None:
+        """Import one of the modules that are not urgent."""
+        with suppress(ImportError):
+            if module == "jsonschema":
+                # It takes a second by itself, and no run should have to wait for that.
+                load_format()
+            else:
+                importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
 
     def _orders(self) -> list[dict[str, Any]] | None:
         """Return the orders that have come; None if nobody gives any."""

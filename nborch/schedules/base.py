@@ -46,6 +46,8 @@ class Schedule(ABC):
     kind: ClassVar[str] = ""
     #: IANA name of the time zone that its days and hours are in.
     timezone: str
+    #: Whether it says more than times, so that it joins others in its own way.
+    is_plan: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -106,7 +108,7 @@ class Schedule(ABC):
             yield following
             following = self.next(following)
 
-    def excluding(self, *what: "Schedule | date | str") -> "Excluding":
+    def excluding(self, *what: "Schedule | date | str") -> "Schedule":
         """Return the schedule without some of its times.
 
         >>> from nborch.schedules import CronSchedule
@@ -126,8 +128,8 @@ minute on days 24 to 26 of the month in December, Europe/Berlin'
         days = frozenset(_day(each) for each in what if not isinstance(each, Schedule))
         return Excluding(self, schedules, days)
 
-    def __or__(self, other: "Schedule") -> "AnyOf":
-        if not isinstance(other, Schedule):
+    def __or__(self, other: "Schedule") -> "Schedule":
+        if not isinstance(other, Schedule) or other.is_plan:
             return NotImplemented
         return AnyOf((*_parts(self), *_parts(other)))
 
@@ -195,8 +197,10 @@ class Excluding(Schedule):
     kind: ClassVar[str] = "excluding"
 
     def __post_init__(self) -> None:
-        if self._next(BEGIN, PATIENCE_AT_FIRST) is None is not self.schedule.next(
-            BEGIN
+        if (
+            self._next(BEGIN, PATIENCE_AT_FIRST)
+            is None
+            is not self.schedule.next(BEGIN)
         ):
             raise InvalidSchedule(
                 f"Nothing is left of the schedule {self.schedule.explain()!r} without "

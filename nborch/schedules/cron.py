@@ -133,13 +133,14 @@ class CronSchedule(Schedule):
 
     def notes(self, after: datetime) -> list[str]:
         """Return what the clock changes of the year from `after` do to it."""
-        if self._expression is None:
+        expression = self._expression
+        if expression is None:
             return self._every.notes(after) if self._every else []
+        if not expression.is_fixed and expression.hour.is_full:
+            # It goes on and on.
+            return []
         return notes_on(
-            self._zone,
-            after,
-            self._expression.following,
-            is_fixed=self._expression.is_fixed,
+            self._zone, after, expression.following, is_fixed=expression.is_fixed
         )
 
     def seeded(self, name: str) -> Schedule:

@@ -2,11 +2,10 @@
 
 import re
 from datetime import timedelta
-from math import isfinite
 
 from nborch.exceptions import InvalidSchedule
 
-__all__ = ["duration", "in_words"]
+__all__ = ["duration", "every_in_words", "in_words"]
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WORDS = {86_400: "day", 3_600: "hour", 60: "minute"}
@@ -35,10 +34,9 @@ def duration(given: object, what: str = "duration") -> timedelta:
         if isinstance(given, str) and _WHOLE.fullmatch(given.strip()):
             parts = _PART.findall(given)
             return timedelta(seconds=sum(float(n) * _UNITS[unit] for n, unit in parts))
-        if isinstance(given, int | float) and not isinstance(given, bool):
-            if isfinite(given):
-                return timedelta(seconds=given)
-    except OverflowError:
+        if isinstance(given, int | float) and type(given) is not bool:
+            return timedelta(seconds=given)
+    except (OverflowError, ValueError):  # infinity, and what is no number
         pass
     raise InvalidSchedule(
         f"The {what} {given!r} is no duration. Give a timedelta, seconds, or a text "
@@ -61,3 +59,15 @@ def in_words(span: timedelta) -> str:
     if rest or not words:
         words.append(f"{rest:g} second{'s' if rest != 1 else ''}")
     return " ".join(words)
+
+
+def every_in_words(span: timedelta) -> str:
+    """Return how often something is that is after each such span.
+
+    >>> every_in_words(timedelta(days=1)), every_in_words(timedelta(minutes=90))
+    ('Every day', 'Every 1 hour 30 minutes')
+    """
+    count, _, unit = in_words(span).partition(" ")
+    if count == "1" and " " not in unit:
+        return f"Every {unit}"
+    return f"Every {count} {unit}"

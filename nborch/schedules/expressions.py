@@ -152,10 +152,15 @@ def parse_expression(text: str, *, day_or: bool = True, seed: str = "") -> Expre
             for kind, part in zip(_KINDS, texts, strict=True)
         ]
     except InvalidSchedule as error:
-        raise InvalidSchedule(f"In the cron expression {text!r}: {error}") from None
+        raise InvalidSchedule(f"In the cron expression {text!r}, {error}") from None
     second, minute, hour, day, month, weekday = fields
     expression = Expression(
-        *fields,
+        second,
+        minute,
+        hour,
+        day,
+        month,
+        weekday,
         both=not day_or or day.is_star or weekday.is_star,
         is_fixed=not (second.is_star or minute.is_star or hour.is_star),
     )
@@ -163,7 +168,11 @@ def parse_expression(text: str, *, day_or: bool = True, seed: str = "") -> Expre
         raise InvalidSchedule(
             f"The cron expression {text!r} has no times: no month that {month.text!r} "
             f"allows has a day that fits the day of month {day.text!r}"
-            + ("." if weekday.is_star else f" and the day of week {weekday.text!r}.")
+            + (
+                "."
+                if weekday.text in "*?"
+                else f" and the day of week {weekday.text!r}."
+            )
             + " The last day of a month is 'L': '0 8 L * *'."
         )
     return expression
@@ -184,9 +193,9 @@ def _fields(text: str) -> list[str]:
         return ["0", *parts]
     if len(parts) != len(_KINDS):
         raise InvalidSchedule(
-            f"The cron expression {text!r} has {len(parts)} fields. It needs 5: minute, "
-            "hour, day of month, month, day of week; or 6, with the second before "
-            f"them. {EXAMPLE}"
+            f"The cron expression {text!r} has {len(parts)} fields. It needs 5 of "
+            "them: minute, hour, day of month, month, day of week; or 6, with the "
+            f"second before these. {EXAMPLE}"
         )
     return parts
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nborch.exceptions import InvalidSchedule, did_you_mean
+from nborch.exceptions import InvalidSchedule
 from nborch.schedules.draws import draw
 
 __all__ = [
@@ -27,8 +27,8 @@ __all__ = [
     "parse_field",
 ]
 
-MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()  # noqa: SIM905
-DAYS = "SUN MON TUE WED THU FRI SAT".split()  # noqa: SIM905
+MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+DAYS = "SUN MON TUE WED THU FRI SAT".split()
 EVERY_DAY = 127
 
 
@@ -52,13 +52,13 @@ class FieldKind:
     def wrong(self, text: str, reason: str) -> InvalidSchedule:
         """Return the error for a field of this kind."""
         return InvalidSchedule(
-            f"The {self.name} {text!r} cannot be read: {reason}. {self.example}"
+            f"the {self.name} {text!r} cannot be read: {reason}. {self.example}"
         )
 
 
 SECOND = FieldKind("second", 0, 59, "For example '*/10 * * * * *': every 10 seconds.")
 MINUTE = FieldKind("minute", 0, 59, "For example '*/15 * * * *': every 15 minutes.")
-HOUR = FieldKind("hour", 0, 23, "For example '0 9-17 * * *': hourly from 9:00 to 17:00.")
+HOUR = FieldKind("hour", 0, 23, "For example '0 9-17 * * *': each hour from 9 to 17.")
 DAY = FieldKind(
     "day of month",
     1,
@@ -84,7 +84,7 @@ WEEKDAY = FieldKind(
 
 @dataclass(frozen=True, slots=True)
 class DayRule:
-    """A day that depends on the month: ``L``, ``L-3``, ``LW``, ``15W``, ``5L``, ``5#2``.
+    """A day of the month by a rule: ``L``, ``L-3``, ``LW``, ``15W``, ``5L``, ``5#2``.
 
     Parameters
     ----------
@@ -106,6 +106,7 @@ class DayRule:
 class Field:
     """What one field allows."""
 
+    kind: FieldKind
     text: str
     #: The values, a bit each.
     bits: int
@@ -118,9 +119,15 @@ class Field:
         return self.text.startswith(("*", "?"))
 
     @property
+    def is_full(self) -> bool:
+        """Whether every value is allowed."""
+        return self.bits.bit_count() == self.kind.size
+
+    @property
     def values(self) -> list[int]:
         """The values that are allowed, without the rules."""
-        return [value for value in range(self.bits.bit_length()) if self.bits >> value & 1]
+        most = self.bits.bit_length()
+        return [value for value in range(most) if self.bits >> value & 1]
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +149,7 @@ def parse_field(kind: FieldKind, text: str, seed: str = "") -> Field:
             bits |= _bits(kind, item, seed)
         else:
             rules.append(rule)
-    return Field(text, bits, tuple(rules))
+    return Field(kind, text, bits, tuple(rules))
 
 
 _HASH = re.compile(r"H(?:\((\d+)-(\d+)\))?")
@@ -174,15 +181,13 @@ def _step(kind: FieldKind, item: str, text: str) -> int:
         hint = f" To count on from hour to hour, use '@every {step}m'"
         raise kind.wrong(
             item,
-            f"a step of {step} is more than the {kind.size} {kind.name}s that there are."
+            f"a step of {step} is more than the {kind.size} values that there are."
             + (hint if kind is MINUTE else f" Use 1 to {kind.size}"),
         )
     return step
 
 
-def _range(
-    kind: FieldKind, item: str, text: str, *, has_step: bool
-) -> tuple[int, int]:
+def _range(kind: FieldKind, item: str, text: str, *, has_step: bool) -> tuple[int, int]:
     """Return the first and last value; the last comes first where it wraps."""
     if text == "*" or (text == "?" and kind in (DAY, WEEKDAY)):
         return kind.low, kind.high
@@ -201,9 +206,10 @@ def _value(kind: FieldKind, item: str, text: str) -> int:
         return kind.names.index(text) + kind.low
     if not _is_number(text):
         if text[:1].isalpha() and kind.names:
-            hint = did_you_mean(text, kind.names) or f" Names are {', '.join(kind.names)}"
-            raise kind.wrong(item, f"there is no {text!r}.{hint.rstrip('?')}")
-        raise kind.wrong(item, f"{text!r} is no number" if text else "a number is missing")
+            known = f"there is no {text!r}, only {', '.join(kind.names)}"
+            raise kind.wrong(item, known)
+        reason = f"{text!r} is no number" if text else "a number is missing"
+        raise kind.wrong(item, reason)
     value = int(text)
     if kind is WEEKDAY and value == len(DAYS):
         return 0
@@ -286,7 +292,8 @@ def _near(day: int, first: int, length: int) -> int:
 def _rule_of_weekdays(item: str) -> DayRule | None:
     if item == "L":
         raise WEEKDAY.wrong(
-            item, "it does not say which day. The last Friday of a month is '5L' or 'FRIL'"
+            item,
+            "it does not say which day. The last Friday of a month is '5L' or 'FRIL'",
         )
     if found := _LAST_WEEKDAY.fullmatch(item):
         weekday = _value(WEEKDAY, item, found[1])

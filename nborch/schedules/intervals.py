@@ -14,7 +14,7 @@ from nborch.schedules.clocks import (
     zone_name,
     zone_named,
 )
-from nborch.schedules.durations import duration, in_words
+from nborch.schedules.durations import duration, every_in_words
 from nborch.schedules.notes import notes_on
 
 __all__ = ["IntervalSchedule"]
@@ -115,7 +115,7 @@ class IntervalSchedule(Schedule):
 
     def explain(self) -> str:
         """Return the schedule in words."""
-        every = f"Every {in_words(self.interval).removeprefix('1 ')}"
+        every = every_in_words(self.interval)
         if self.keeps_clock:
             at = f"at {self.anchor_date:%H:%M}"
             if not self.interval % (7 * DAY):
@@ -132,10 +132,8 @@ class IntervalSchedule(Schedule):
         for change in changes(self._zone, after, after + YEAR):
             if not abs(change.wall_after - change.wall_before) % self.interval:
                 continue
-            return [
-                f"It counts the time that passes: from {change.wall_after:%-d %B %Y} "
-                "on the clock shows other times when it is due."
-            ]
+            day = f"{change.wall_after:%-d %B %Y}"
+            return [f"It counts elapsed time: at other times of day from {day} on."]
         return []
 
     def to_json(self) -> dict[str, Any]:

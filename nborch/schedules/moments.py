@@ -20,7 +20,7 @@ FEW = 3
 class At(Schedule):
     """Single times, each of which comes once.
 
-    >>> from datetime import datetime
+    >>> from datetime import UTC, datetime
     >>> once = At("2027-01-01 09:00", timezone="Europe/Berlin")
     >>> once.explain()
     'At 2027-01-01 09:00, Europe/Berlin'

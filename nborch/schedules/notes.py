@@ -28,11 +28,17 @@ def notes_on(
     """
     after = moment(after)
     notes = []
+    met = None
     for change in changes(zone, after, after + YEAR):
+        met = met or change
         first, last = sorted((change.wall_before, change.wall_after))
         walls = _walls(following, first, last)
         if walls:
             notes.append(_note(change, walls, is_fixed=is_fixed))
+    if met and not notes:
+        day = f"{met.wall_after:%A, %-d %B %Y}"
+        moved = "forward" if met.is_forward else "back"
+        notes = [f"It keeps its local time when the clock goes {moved} on {day}."]
     return notes
 
 
@@ -48,22 +54,22 @@ def _walls(following: Following, first: datetime, last: datetime) -> list[dateti
 
 def _note(change: ClockChange, walls: list[datetime], *, is_fixed: bool) -> str:
     day = f"{change.wall_after:%A, %-d %B %Y}"
-    moved = f"from {change.wall_before:%H:%M} to {change.wall_after:%H:%M}"
-    times = _told(walls)
+    end = f"{change.wall_after:%H:%M}"
+    moved = f"from {change.wall_before:%H:%M} to {end}"
+    times, is_one = _told(walls), len(walls) == 1
     if change.is_forward:
         head = f"On {day} the clock goes forward {moved}"
         if is_fixed:
-            return f"{head}: what is due at {times} begins at {change.wall_after:%H:%M}."
-        return f"{head}: {times} does not exist and is left out."
-    head = f"On {day} the clock goes back {moved}"
-    if is_fixed:
-        return f"{head}: {times} comes twice, and only the first one counts."
-    return f"{head}: {times} comes twice, and both count."
+            return f"{head}: what is due at {times} begins at {end}."
+        return f"{head}: {times} {'does' if is_one else 'do'} not exist."
+    counts = "only the first time counts" if is_fixed else "both times count"
+    comes = "comes" if is_one else "come"
+    return f"On {day} the clock goes back {moved}: {times} {comes} twice, and {counts}."
 
 
 def _told(walls: list[datetime]) -> str:
-    seconds = any(wall.second for wall in walls)
-    texts = [f"{wall:%H:%M:%S}" if seconds else f"{wall:%H:%M}" for wall in walls]
+    form = "%H:%M:%S" if any(wall.second for wall in walls) else "%H:%M"
+    texts = [format(wall, form) for wall in walls]
     if len(texts) > FEW:
         return f"{texts[0]} to {texts[-1]}"
     *first, last = texts

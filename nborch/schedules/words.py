@@ -3,7 +3,7 @@
 from itertools import pairwise, product
 
 from nborch.schedules.expressions import Expression
-from nborch.schedules.fields import MONTH, WEEKDAY, Field, FieldKind
+from nborch.schedules.fields import Field
 
 __all__ = ["expression_in_words"]
 
@@ -11,6 +11,9 @@ __all__ = ["expression_in_words"]
 FEW = 6
 HOURS = 24
 MINUTES = 60
+WEEK = 7
+#: From so many on, numbers of equal distance are shortened.
+MANY = 6
 _MONTHS = (
     "",
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -33,74 +36,60 @@ def expression_in_words(expression: Expression) -> str:
 def _times(expression: Expression) -> str:
     """Return the times of the day."""
     second, minute, hour = expression.second, expression.minute, expression.hour
-    if second.text != "0" and len(second.values) > 1:
-        return f"{_seconds(second)}{_within(minute, hour)}"
-    (at,) = second.values
-    hours, minutes = hour.values, minute.values
+    seconds = second.values
+    if len(seconds) == 1:
+        return _times_of_day(minute.values, hour.values, seconds[0])
+    step = _step(seconds, MINUTES)
+    told = _every(step, "second") if step else f"At seconds {_numbers(seconds)}"
+    if minute.is_full and hour.is_full:
+        return told
+    within = _times_of_day(minute.values, hour.values, 0)
+    return f"{told}, {within[0].lower()}{within[1:]}"
+
+
+def _times_of_day(minutes: list[int], hours: list[int], second: int) -> str:
     if len(hours) * len(minutes) <= FEW:
-        seconds = f":{at:02d}" if at else ""
-        times = [f"{h:02d}:{m:02d}{seconds}" for h, m in product(hours, minutes)]
+        ends = f":{second:02d}" if second else ""
+        times = [f"{h:02d}:{m:02d}{ends}" for h, m in product(hours, minutes)]
         return f"At {_listed(times)}"
-    told = _minutes(minute, hour)
-    return f"{told}, at second {at}" if at else told
-
-
-def _seconds(second: Field) -> str:
-    step = _step(second, MINUTES)
-    if step:
-        return _every(step, "second")
-    return f"At seconds {_numbers(second.values)}"
-
-
-def _within(minute: Field, hour: Field) -> str:
-    if len(minute.values) == MINUTES and len(hour.values) == HOURS:
-        return ""
-    told = _minutes(minute, hour)
-    return f", {told[0].lower()}{told[1:]}"
-
-
-def _minutes(minute: Field, hour: Field) -> str:
-    """Return the minutes of the day, at more times than are listed."""
-    hours, minutes = hour.values, minute.values
-    step, hour_step = _step(minute, MINUTES), _step(hour, HOURS)
     if len(minutes) == 1:
-        (at,) = minutes
-        if hour_step:
-            return f"{_every(hour_step, 'hour')}, at minute {at}"
-        if _is_run(hours):
-            return f"Every hour from {hours[0]:02d}:{at:02d} to {hours[-1]:02d}:{at:02d}"
-        return f"At minute {at} of the hours {_numbers(hours)}"
-    if step and _is_run(hours):
-        told = _every(step, "minute")
-        uneven = f", beginning anew each hour{_first(minutes)}"
-        if MINUTES % step or minutes[0]:
-            told += uneven
-        if len(hours) == HOURS:
-            return told
-        end = f"{hours[-1]:02d}:{minutes[-1]:02d}"
-        return f"{told} from {hours[0]:02d}:{minutes[0]:02d} to {end}"
-    told = f"At minutes {_numbers(minutes)}"
-    if step:
-        told = _every(step, "minute")
+        told = _hourly(minutes[0], hours)
+    elif step := _step(minutes, MINUTES):
+        told = f"{_every(step, 'minute')}{_within(minutes, hours)}"
+    else:
+        told = f"At minutes {_numbers(minutes)} of {_hours(hours)}"
+    return f"{told}, at second {second}" if second else told
+
+
+def _hourly(minute: int, hours: list[int]) -> str:
+    """Return one time of many hours."""
+    if step := _step(hours, HOURS):
+        return f"{_every(step, 'hour')} at minute {minute}"
+    if _is_run(hours):
+        return f"Every hour{_within([minute], hours)}"
+    return f"At minute {minute} of {_hours(hours)}"
+
+
+def _within(minutes: list[int], hours: list[int]) -> str:
+    """Return between which times of day something is due."""
     if len(hours) == HOURS:
-        return f"{told} of every hour"
-    if hour_step:
-        return f"{told} of {_every(hour_step, 'hour').lower()}"
-    return f"{told} of the hours {_numbers(hours)}"
+        return ""
+    if not _is_run(hours):
+        return f" of {_hours(hours)}"
+    first = f"{hours[0]:02d}:{minutes[0]:02d}"
+    return f" from {first} to {hours[-1]:02d}:{minutes[-1]:02d}"
 
 
-def _first(minutes: list[int]) -> str:
-    return f" at minute {minutes[0]}" if minutes[0] else ""
+def _hours(hours: list[int]) -> str:
+    if len(hours) == HOURS:
+        return "every hour"
+    return f"the hours {_numbers(hours)}"
 
 
-def _step(field: Field, size: int) -> int:
-    """Return the distance between the values, if it is one and they go all round."""
-    values = field.values
-    steps = {later - earlier for earlier, later in pairwise(values)}
-    if len(steps) != 1:
-        return 0
-    (step,) = steps
-    return step if values[0] < step and values[-1] + step >= size else 0
+def _step(values: list[int], size: int) -> int:
+    """Return the step that leads from 0 round the clock to 0 again, or 0."""
+    step = values[1] if len(values) > 1 else size
+    return step if values == list(range(0, size, step)) and not size % step else 0
 
 
 def _every(count: int, unit: str) -> str:
@@ -110,22 +99,17 @@ def _every(count: int, unit: str) -> str:
 def _days(expression: Expression) -> str:
     """Return the days on which it is due."""
     day, weekday = expression.day, expression.weekday
-    any_day, any_weekday = _is_any(day, 31), _is_any(weekday, 7)
-    if any_day and any_weekday:
+    if day.is_full and weekday.is_full:
         return "every day" if len(expression.hour.values) <= FEW else ""
     on_days = f"on {_days_of_month(day)}"
     on_weekdays = f"on {_weekdays(weekday)}"
-    if any_weekday and (expression.both or weekday.is_star):
+    if weekday.is_full and (expression.both or weekday.is_star):
         return on_days
-    if any_day and (expression.both or day.is_star):
+    if day.is_full and (expression.both or day.is_star):
         return on_weekdays
     if expression.both:
         return f"{on_weekdays}, if that is {_days_of_month(day, one=True)}"
     return f"{on_days} and {on_weekdays}"
-
-
-def _is_any(field: Field, size: int) -> bool:
-    return field.bits.bit_count() == size
 
 
 def _days_of_month(field: Field, *, one: bool = False) -> str:
@@ -138,20 +122,19 @@ def _days_of_month(field: Field, *, one: bool = False) -> str:
 
 
 def _weekdays(field: Field) -> str:
-    values = field.values
     # The week of people ends with Sunday.
-    order = sorted(values, key=lambda value: (value - 1) % 7)
+    order = sorted(field.values, key=lambda value: (value - 1) % WEEK)
     told = [_DAYS[value] for value in order]
-    positions = [(value - 1) % 7 for value in order]
-    if len(told) > 2 and _is_run(positions):  # noqa: PLR2004  # "to" spares a name
-        told = [f"{told[0]} to {told[-1]}"]
+    starts = [value for value in order if (value - 1) % WEEK not in order]
+    if 2 < len(order) < WEEK and len(starts) == 1:  # noqa: PLR2004  # "to" spares a name
+        told = [f"{_DAYS[starts[0]]} to {_DAYS[(starts[0] + len(order) - 1) % WEEK]}"]
     return _listed([*told, *(rule.words for rule in field.rules)])
 
 
 def _months(field: Field) -> str:
-    values = field.values
-    if len(values) == MONTH.size:
+    if field.is_full:
         return ""
+    values = field.values
     names = [_MONTHS[value] for value in values]
     if len(names) > 2 and _is_run(values):  # noqa: PLR2004  # "to" spares a name
         return f"in {names[0]} to {names[-1]}"
@@ -168,6 +151,9 @@ def _numbers(values: list[int]) -> str:
     >>> _numbers([1, 2, 3, 7])
     '1 to 3 and 7'
     """
+    steps = {later - earlier for earlier, later in pairwise(values)}
+    if len(values) >= MANY and len(steps) == 1 and steps != {1}:
+        return f"{values[0]}, {values[1]}, {values[2]} and so on to {values[-1]}"
     runs: list[list[int]] = []
     for value in values:
         if runs and value == runs[-1][-1] + 1:

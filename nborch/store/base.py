@@ -16,11 +16,23 @@ class RunStore(Protocol):
     All adapters pass the same conformance tests.
     """
 
+    #: Whether something was refused because this process holds its run no more.
+    is_fenced_off: bool
+
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted.
 
         A state that may not follow the stored one is refused, as is one of an
         earlier attempt: a final state never changes, and a late report is dropped.
+        """
+        ...
+
+    def answer_for(self, run_id: str, attempt: int, worker_id: str) -> None:
+        """Append from now on only while a worker holds a run with this attempt.
+
+        All that this process tells, of the run and of those within it, is then that of
+        one attempt. Once the run has been given to somebody else, because its worker
+        was taken for dead, nothing more of it is accepted.
         """
         ...
 
@@ -83,6 +95,10 @@ class RunStore(Protocol):
 
     def logs(self, run_id: str) -> list[Event]:
         """Return the log lines of a run and of all runs within it, in order."""
+        ...
+
+    def has_workers(self) -> bool:
+        """Tell whether a worker counts as alive: it may be dead, and hold runs."""
         ...
 
     def close(self) -> None:

@@ -74,8 +74,8 @@ class Ledger:
         """Leave off where a newer nborch has changed the file meanwhile."""
         if _schema(connection) != self._schema:
             raise StoreError(
-                f"The run store {str(self.path)!r} was upgraded by a newer nborch while "
-                "this process used it. Start this process again with that nborch."
+                f"The run store {str(self.path)!r} was upgraded by a newer nborch while"
+                " this process used it. Start this process again with that nborch."
             )
 
 

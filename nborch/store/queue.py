@@ -12,15 +12,9 @@ from nborch.store.ledgers import Ledger
 from nborch.store.queued import QueueTransaction
 from nborch.store.rows import record_of
 from nborch.store.texts import run_id_of, run_key
-from nborch.store.work_rows import moment_of, queued_of
-from nborch.work.records import (
-    ClaimedRun,
-    Deployment,
-    HeldRun,
-    NewRun,
-    QueuedRun,
-    Reaped,
-)
+from nborch.store.work_rows import moment_of, queued_of, rounded
+from nborch.work.claims import ClaimedRun, HeldRun, NewRun, QueuedRun, Reaped
+from nborch.work.deployed import Deployment
 
 __all__ = ["SQLiteQueue"]
 
@@ -34,9 +28,7 @@ class SQLiteQueue:
         Returns the time in seconds since 1970.
     """
 
-    def __init__(
-        self, ledger: Ledger, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
         self._sql = ledger.sql
         self._clock = clock
@@ -108,7 +100,7 @@ class SQLiteQueue:
         claimed: list[ClaimedRun] = []
         for lane in lanes:
             while (left := most - len(claimed)) > 0:
-                values = {"lane": lane, "now": self._clock()}
+                values = {"lane": lane, "now": rounded(self._clock())}
                 if not self._ledger.rows("claimable", **values):
                     break
                 found = self._claim(lane, worker_id, left)
@@ -119,16 +111,16 @@ class SQLiteQueue:
 
     def _claim(self, lane: str, worker_id: str, most: int) -> list[ClaimedRun]:
         with self._transaction() as queue:
-            values = {"lane": lane, "most": most}
-            free = queue.execute(self._sql["free_slots"], values).fetchone()["free"]
-            values = {
+            values: dict[str, Any] = {
                 "lane": lane,
                 "now": queue.now,
                 "worker": worker_id,
-                "most": min(most, free),
+                "most": most,
             }
-            if values["most"] <= 0 or not self._is_online(queue, worker_id):
+            free = queue.execute(self._sql["free_slots"], values).fetchone()["free"]
+            if free <= 0 or not self._is_online(queue, worker_id):
                 return []
+            values["most"] = min(most, free)
             rows = queue.execute(self._sql["claim"], values).fetchall()
             rows.sort(key=lambda row: (-row["priority"], row["due"], row["run"]))
             return queue.claimed(rows, worker_id)
@@ -157,7 +149,9 @@ class SQLiteQueue:
             for row in self._ledger.rows("held_by", worker=worker_id)
         ]
 
-    def release(self, run_id: str, attempt: int, why: str = "Its worker ended.") -> bool:
+    def release(
+        self, run_id: str, attempt: int, why: str = "Its worker was stopped."
+    ) -> bool:
         """Let a run wait again, from its start; tell whether this attempt held it."""
         with self._transaction() as queue:
             return queue.release(run_id, attempt, why)

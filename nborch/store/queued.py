@@ -19,8 +19,8 @@ from nborch.states import (
 from nborch.store.groups import EventGroup
 from nborch.store.rows import Row, record_of
 from nborch.store.texts import run_id_of, run_key
-from nborch.store.work_rows import deployment_of, moment_of, seconds_of
-from nborch.work.records import QUEUE, ClaimedRun, NewRun, Reaped
+from nborch.store.work_rows import deployment_of, moment_of, rounded, seconds_of
+from nborch.work.claims import QUEUE, ClaimedRun, NewRun, Reaped
 
 __all__ = ["QueueTransaction"]
 
@@ -40,7 +40,8 @@ class QueueTransaction:
     def __init__(
         self, connection: sqlite3.Connection, sql: Mapping[str, str], now: float
     ) -> None:
-        self.now = now
+        # NB. Rounded as all times are in a datetime: what is due now is due now.
+        self.now = rounded(now)
         self.execute = connection.execute
         self._connection = connection
         self._sql = sql
@@ -69,8 +70,8 @@ class QueueTransaction:
         if deployment.version is not None:
             details["deployment"]["version"] = deployment.version
         if asked.nominal is not None:
-            schedule = {"id": asked.schedule_id, "nominal": seconds_of(asked.nominal)}
-            details["schedule"] = schedule
+            id_ = (asked.schedule_id or "").partition("/")[0]
+            details["schedule"] = {"id": id_, "nominal": seconds_of(asked.nominal)}
         if asked.idempotency_key is not None:
             details["idempotency_key"] = asked.idempotency_key
         tags = deployment.tags.union(asked.details.get("tags", ()))
@@ -169,9 +170,7 @@ class QueueTransaction:
             It was not made by a deployment.
         """
         query = self._sql["queued_run"]
-        row: Row | None = self.execute(
-            query, {"run": run_key(run_id)}
-        ).fetchone()
+        row: Row | None = self.execute(query, {"run": run_key(run_id)}).fetchone()
         if row is None:
             raise NotFound(
                 f"The run {run_id!r} is not one of a deployment: no worker runs it. "

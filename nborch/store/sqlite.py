@@ -90,11 +90,24 @@ class SQLiteStore:
         # Two, so that a long read does not keep the writer waiting.
         self._writer = Connection(self.connect)
         self._reader = Connection(self.connect)
+        self._claim: tuple[bytearray, int, str] | None = None
+        self.is_fenced_off = False
+
+    def answer_for(self, run_id: str, attempt: int, worker_id: str) -> None:
+        """Append from now on only while a worker holds a run with this attempt."""
+        self._claim = run_key(run_id), attempt, worker_id
+
+    def _holds(self, connection: sqlite3.Connection) -> bool:
+        query = load_queries("sqlite_queue.sql")["is_held"]
+        return connection.execute(query, self._claim or ()).fetchone() is not None
 
     @_told
     def append(self, events: Sequence[Event]) -> int:
         """Store the events in one transaction; return how many were accepted."""
         with self._writer.held() as connection, transaction(connection):
+            if self._claim is not None and not self._holds(connection):
+                self.is_fenced_off = True
+                return 0
             group = EventGroup(connection, self._sql, events)
             group.write()
             return group.accepted
@@ -191,6 +204,11 @@ class SQLiteStore:
             runs = connection.execute(self._sql["within"], values).fetchall()
             rows = connection.execute(self._sql["logs"], values).fetchall()
         return logs_of(runs, rows)
+
+    @_told
+    def has_workers(self) -> bool:
+        """Tell whether a worker counts as alive: it may be dead, and hold runs."""
+        return bool(self._rows("any_worker"))
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -11,25 +10,26 @@ from typing import Any
 from nborch.schedules.base import Schedule, schedule_from_json
 from nborch.schedules.policies import Policy
 from nborch.store.rows import Row
-from nborch.store.texts import json_text, run_id_of
-from nborch.work.records import (
+from nborch.store.texts import json_text, run_id_of, run_key
+from nborch.work.claims import QueuedRun
+from nborch.work.deployed import (
     Deployment,
     DeploymentSchedule,
     Outcome,
     OutcomeKind,
-    QueuedRun,
     ScheduleRecord,
-    Worker,
-    WorkPool,
 )
+from nborch.work.places import Worker, WorkPool
 
 __all__ = [
     "deployment_of",
     "deployment_values",
     "moment_of",
     "outcome_of",
+    "outcome_values",
     "pool_of",
     "queued_of",
+    "rounded",
     "schedule_id",
     "schedule_of",
     "schedule_values",
@@ -53,6 +53,11 @@ _TOLD = (
 def moment_of(seconds: float) -> datetime:
     """Return the time of a column."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def rounded(seconds: float) -> float:
+    """Return a time in seconds as it is once it was a `datetime`."""
+    return moment_of(seconds).timestamp()
 
 
 def _moment(seconds: float | None) -> datetime | None:
@@ -79,12 +84,9 @@ def deployment_values(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def deployment_of(
-    row: Row, schedules: tuple[DeploymentSchedule, ...] = ()
-) -> Deployment:
-    """Return the deployment of a row."""
-    deployment = _deployment(*(row[name] for name in _COLUMNS))
-    return replace(deployment, schedules=schedules) if schedules else deployment
+def deployment_of(row: Row) -> Deployment:
+    """Return the deployment of a row, without its schedules."""
+    return _deployment(*(row[name] for name in _COLUMNS))
 
 
 _COLUMNS = (
@@ -144,13 +146,13 @@ def schedule_values(declared: DeploymentSchedule) -> dict[str, Any]:
     }
 
 
-def schedule_of(row: Row, seed: str) -> ScheduleRecord:
+def schedule_of(row: Row, seed: str | None = None) -> ScheduleRecord:
     """Return the schedule of a row.
 
     Parameters
     ----------
     seed
-        The full name of its deployment.
+        The full name of its deployment; as it was declared if not given.
     """
     parameters: Mapping[str, Any] = json.loads(row["parameters"])
     declared = DeploymentSchedule(
@@ -174,8 +176,9 @@ def schedule_of(row: Row, seed: str) -> ScheduleRecord:
 
 
 @lru_cache(16_384)
-def _parsed(spec: str, seed: str) -> Schedule:
-    return schedule_from_json(json.loads(spec)).seeded(seed)
+def _parsed(spec: str, seed: str | None) -> Schedule:
+    schedule = schedule_from_json(json.loads(spec))
+    return schedule if seed is None else schedule.seeded(seed)
 
 
 @lru_cache(1_024)
@@ -196,6 +199,21 @@ def outcome_of(row: Row) -> Outcome:
         at=moment_of(row["at"]),
         told=row["told"],
     )
+
+
+def outcome_values(outcome: Outcome) -> dict[str, Any]:
+    """Return the columns of an outcome."""
+    run_id = outcome.run_id
+    return {
+        "schedule": outcome.schedule_id,
+        "nominal": seconds_of(outcome.nominal),
+        "last": seconds_of(outcome.last),
+        "count": outcome.count,
+        "kind": outcome.kind.value,
+        "run": None if run_id is None else run_key(run_id),
+        "at": seconds_of(outcome.at),
+        "told": outcome.told,
+    }
 
 
 def pool_of(row: Row) -> WorkPool:

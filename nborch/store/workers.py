@@ -12,7 +12,8 @@ from nborch.store.queued import QueueTransaction
 from nborch.store.rows import Row
 from nborch.store.terms import Term, Terms
 from nborch.store.work_rows import worker_of
-from nborch.work.records import Reaped, Worker
+from nborch.work.claims import Reaped
+from nborch.work.places import Worker
 
 __all__ = ["SQLiteWorkers"]
 
@@ -67,7 +68,7 @@ class SQLiteWorkers:
             connection.execute(self._sql["register_worker"], values)
             forget = {"before": now - MEMORY}
             connection.execute(self._sql["forget_workers"], forget)
-        return self.worker(worker_id)
+        return self.get(worker_id)
 
     def renew(self, worker_id: str) -> bool:
         """Be heard of; False if it is too late: its runs have been given to others.
@@ -88,7 +89,7 @@ class SQLiteWorkers:
             values = {"id": worker_id, "status": "left", "ends": None}
             connection.execute(self._sql["end_worker"], values)
 
-    def worker(self, worker_id: str) -> Worker:
+    def get(self, worker_id: str) -> Worker:
         """Return the worker.
 
         Raises
@@ -102,10 +103,6 @@ class SQLiteWorkers:
                 f"No worker has the id {worker_id!r}. List them with: nborch worker ls"
             )
         return worker_of(rows[0])
-
-    def workers(self, most: int = 100) -> list[Worker]:
-        """Return the workers, those who began last first."""
-        return [worker_of(row) for row in self._ledger.rows("workers", id=None, most=most)]
 
     def reap(self, is_alive: Callable[[str], bool]) -> list[Reaped]:
         """Take their runs from workers that are dead; return what became of those.
@@ -152,3 +149,9 @@ class SQLiteWorkers:
         values = {"worker": worker_id}
         rows = queue.execute(self._sql["held_rows_of"], values).fetchall()
         return [queue.died(row, why) for row in rows]
+
+    def list(self, most: int = 100) -> list[Worker]:
+        """Return the workers, those who began last first."""
+        return [
+            worker_of(row) for row in self._ledger.rows("workers", id=None, most=most)
+        ]

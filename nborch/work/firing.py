@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nborch.schedules.policies import CatchUp, Overlap, jittered
-from nborch.work.records import (
+from nborch.work.deployed import (
     Deployment,
     DeploymentSchedule,
     OutcomeKind,

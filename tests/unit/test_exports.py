@@ -138,6 +138,9 @@ PATHS = {
     ),
     "logging": "disable_run_logger get_logger get_run_logger",
     "runtime": "deployment flow_run task_run",
+    "schedules": (
+        "Cron CronSchedule Interval IntervalSchedule RRule RRuleSchedule Schedule"
+    ),
     "serializers": (
         "CompressedJSONSerializer CompressedPickleSerializer CompressedSerializer "
         "JSONSerializer PickleSerializer Serializer"

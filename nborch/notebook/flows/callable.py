@@ -23,6 +23,7 @@ from nborch.notebook.earlier_runs import (
     parameters_of,
 )
 from nborch.notebook.flows.attempts import FileRun, OnChange
+from nborch.notebook.flows.deploying import DeployableNotebook
 from nborch.notebook.flows.files import NotebookFile
 from nborch.notebook.flows.setups import RunSetup
 from nborch.notebook.flows.turns import Turns, turns_of
@@ -44,7 +45,7 @@ __all__ = ["NotebookFlow"]
 _OTHERS = "other_values"
 
 
-class NotebookFlow(Flow[..., NotebookResult]):
+class NotebookFlow(DeployableNotebook, Flow[..., NotebookResult]):
     """A notebook that is called like a function; `notebook_flow` makes one.
 
     Attributes

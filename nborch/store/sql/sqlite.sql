@@ -72,6 +72,9 @@ SELECT * FROM run WHERE parent = :key ORDER BY created, id;
 -- name: unfinished
 SELECT * FROM run WHERE is_over = 0;
 
+-- name: any_worker
+SELECT 1 FROM worker WHERE status = 'online' LIMIT 1;
+
 -- name: runs_after
 SELECT * FROM run WHERE sequence > :after;
 

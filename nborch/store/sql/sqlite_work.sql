@@ -26,6 +26,9 @@ SELECT * FROM deployment WHERE lane = :lane ORDER BY flow_name, name;
 -- name: set_paused
 UPDATE deployment SET paused = :paused, updated = :now WHERE id = :id;
 
+-- name: move_waiting
+UPDATE queued_run SET lane = :lane WHERE deployment = :id AND status = 'waiting';
+
 -- name: delete_deployment
 DELETE FROM deployment WHERE id = :id;
 
@@ -50,6 +53,9 @@ WHERE id = :id;
 
 -- name: delete_schedule
 DELETE FROM schedule WHERE id = :id;
+
+-- name: delete_outcomes
+DELETE FROM outcome WHERE schedule = :id;
 
 -- name: due_schedules
 SELECT * FROM schedule WHERE due_at <= :now ORDER BY due_at LIMIT :most;
@@ -85,9 +91,16 @@ ON CONFLICT (schedule, nominal) DO NOTHING;
 
 -- name: backfill_outcome
 INSERT INTO outcome (schedule, nominal, last, count, kind, run, at, told)
-VALUES (:schedule, :nominal, :nominal, 1, 'backfilled', :run, :at, '')
-ON CONFLICT (schedule, nominal) DO UPDATE SET kind = 'backfilled', run = :run, at = :at
-WHERE run IS NULL AND count = 1;
+VALUES (:schedule, :nominal, :last, :count, :kind, :run, :at, :told)
+ON CONFLICT (schedule, nominal) DO UPDATE SET kind = :kind, run = :run, at = :at,
+    told = :told;
+
+-- name: outcome
+SELECT run FROM outcome WHERE schedule = :schedule AND nominal = :nominal;
+
+-- name: part_outcome
+UPDATE outcome SET nominal = :next, count = count - 1
+WHERE schedule = :schedule AND nominal = :nominal AND count > 1;
 
 -- name: outcomes
 SELECT * FROM outcome WHERE schedule = :schedule ORDER BY nominal DESC LIMIT :most;

@@ -1,4 +1,4 @@
-"""Deployments, schedules, pools, workers and claimed runs, as plain values."""
+"""What can be run without the program that declared it, and when it runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,39 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from nborch.runs import RunRecord
 from nborch.schedules.base import Schedule
 from nborch.schedules.policies import Policy
+from nborch.work.places import pool_lane
 
 __all__ = [
-    "QUEUE",
-    "ClaimedRun",
     "Deployment",
     "DeploymentSchedule",
-    "HeldRun",
-    "NewRun",
     "Outcome",
     "OutcomeKind",
-    "QueuedRun",
-    "Reaped",
     "ScheduleRecord",
-    "WorkPool",
-    "Worker",
-    "pool_lane",
 ]
-
-#: The process of a run that was made to wait: none. No host is called so, and so the
-#: end of no process ends the run; see `nborch.leasing`.
-QUEUE = "(queue):0:0"
-
-
-def pool_lane(pool: str) -> str:
-    """Return the lane in which the runs of a pool wait.
-
-    >>> pool_lane("nightly")
-    'pool/nightly'
-    """
-    return f"pool/{pool}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +34,7 @@ class DeploymentSchedule:
     """
 
     schedule: Schedule
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     active: bool = True
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -195,176 +173,3 @@ class Outcome:
     run_id: str | None = None
     at: datetime | None = None
     told: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
-    """A run that is to be made and to wait.
-
-    Parameters
-    ----------
-    due
-        When it may start.
-    serial
-        Whether it waits until earlier runs of its schedule have ended.
-    name
-        What the run is called; something that can be spoken if not given.
-    details
-        Further facts of the run, as JSON values.
-    """
-
-    deployment: Deployment
-    parameters: Mapping[str, Any]
-    due: datetime
-    priority: int = 0
-    name: str | None = None
-    idempotency_key: str | None = None
-    schedule_id: str | None = None
-    nominal: datetime | None = None
-    serial: bool = False
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedRun:
-    """A run that a worker has taken to itself.
-
-    Parameters
-    ----------
-    record
-        The run, in state Submitting.
-    attempt
-        The fencing token, which is greater than any attempt of the run before: who
-        reports with an earlier one is refused. `RunStore.answer_for` takes it.
-    crashes
-        How many earlier attempts ended by the death of their process or worker.
-    """
-
-    record: RunRecord
-    deployment: Deployment
-    attempt: int
-    worker_id: str
-    due: datetime
-    crashes: int = 0
-
-    @property
-    def run_id(self) -> str:
-        """The id of the run."""
-        return self.record.run.id
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """What the flow is to be called with, as JSON values."""
-        return self.record.run.parameters
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRun:
-    """A run that a worker holds still."""
-
-    run_id: str
-    attempt: int
-    cancel_requested: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedRun:
-    """Where a run of a deployment stands in the queue.
-
-    Parameters
-    ----------
-    status
-        ``waiting`` for a worker, ``held`` by one, or ``over``.
-    """
-
-    run_id: str
-    deployment_id: str
-    lane: str
-    status: str
-    due: datetime
-    priority: int
-    attempt: int
-    crashes: int
-    worker_id: str | None
-    cancel_requested: bool
-    schedule_id: str | None
-    nominal: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkPool:
-    """Where runs wait for workers.
-
-    Parameters
-    ----------
-    kind
-        How workers run them: ``process`` is a process for each.
-    limit
-        How many of its runs may go on at once, whoever works for it.
-    held, waiting
-        How many runs go on now, and how many wait for their time or their turn.
-    """
-
-    name: str
-    kind: str = "process"
-    limit: int | None = None
-    paused: bool = False
-    description: str | None = None
-    created: datetime | None = None
-    held: int = 0
-    waiting: int = 0
-
-    @property
-    def lane(self) -> str:
-        """Where its runs wait."""
-        return pool_lane(self.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """A process that takes runs and has them done.
-
-    Parameters
-    ----------
-    process
-        Its name among all processes; it holds a lock by it.
-    status
-        ``online``, ``left`` (it ended well) or ``lost`` (it died, or was not heard of).
-    ends
-        Until when it counts as alive without being heard of.
-    """
-
-    id: str
-    name: str
-    process: str
-    lanes: tuple[str, ...]
-    limit: int | None
-    started: datetime
-    seen: datetime
-    status: str
-    held: int = 0
-
-    @property
-    def host(self) -> str:
-        """The machine it works on."""
-        return self.process.split(":")[0]
-
-    @property
-    def pid(self) -> int:
-        """Its process id there."""
-        return int(self.process.split(":")[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Reaped:
-    """A run whose worker or process was found dead, and what was done about it.
-
-    Parameters
-    ----------
-    became
-        ``waiting``: it is tried again; ``crashed`` or ``cancelled``: it has ended.
-    """
-
-    run_id: str
-    became: str
-    why: str

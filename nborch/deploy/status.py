@@ -1,0 +1,245 @@
+"""The status of a server: live on a terminal, a line for each fact elsewhere."""
+
+import html
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from nborch.deploy.worker import Watcher
+from nborch.runs import RunRecord
+from nborch.states import StateType
+from nborch.work import ClaimedRun
+
+__all__ = ["LiveStatus", "Status", "as_html", "as_text", "status_here"]
+
+#: So many of the last runs, and of the next times, are shown.
+LAST, NEXT = 5, 5
+#: Seconds between two looks for the next times.
+LOOK = 1.0
+
+_GLYPHS = {
+    StateType.COMPLETED: ("✔", "green"),
+    StateType.FAILED: ("✘", "red"),
+    StateType.CRASHED: ("✘", "magenta"),
+    StateType.CANCELLED: ("■", "yellow"),
+}
+
+
+class Status(Watcher):
+    """Remembers what a worker does, and shows none of it."""
+
+    def __init__(self) -> None:
+        self.server: Any = None
+        self.last: deque[RunRecord] = deque(maxlen=LAST)
+        self._next: list[tuple[datetime, str]] = []
+        self._looked = 0.0
+        self._lock = threading.Lock()
+
+    def ended(self, claim: ClaimedRun, record: RunRecord, fate: str) -> None:
+        """Remember the run."""
+        del claim
+        if fate == "over":
+            self.last.appendleft(record)
+
+    def stopping(self, count: int, *, again: bool) -> None:
+        """Tell that no more runs are taken."""
+
+    def refresh(self) -> None:
+        """Show the present."""
+
+    @contextmanager
+    def shown(self, server: Any) -> Iterator[None]:
+        """Show the status of a server in the block."""
+        self.server = server
+        yield
+
+    def next_times(self) -> list[tuple[datetime, str]]:
+        """Return what is due next, and when."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._looked > LOOK and self.server is not None:
+                self._looked = now
+                self._next = _next_times(self.server)
+            return self._next
+
+
+class LineStatus(Status):
+    """Writes a line for each fact, for logs."""
+
+    @contextmanager
+    def shown(self, server: Any) -> Iterator[None]:
+        """Tell what is served, and when it ends."""
+        self.server = server
+        self._say(f"Serving {_what(server)}. Press Ctrl-C to stop.")
+        for at, name in self.next_times():
+            self._say(f"Next run of {name!r}: {at.astimezone():%Y-%m-%d %H:%M:%S %Z}.")
+        yield
+        self._say("Stopped.")
+
+    def began(self, claim: ClaimedRun) -> None:
+        """Tell of it."""
+        run = claim.record.run
+        again = f", attempt {claim.attempt}" if claim.crashes else ""
+        self._say(f"Run {run.name!r} of {claim.deployment.full_name!r} begins{again}.")
+
+    def ended(self, claim: ClaimedRun, record: RunRecord, fate: str) -> None:
+        """Tell of it."""
+        super().ended(claim, record, fate)
+        name = record.run.name
+        if fate == "over":
+            seconds = record.seconds
+            took = "" if seconds is None else f" after {seconds:.1f} s"
+            self._say(f"Run {name!r} has ended{took}: {record.state!r}.")
+        elif fate == "waiting":
+            self._say(f"Run {name!r} waits again: {record.state.message}")
+
+    def line(self, text: str) -> None:
+        """Pass it on."""
+        self._write(text)
+
+    def trouble(self, text: str) -> None:
+        """Tell of it."""
+        self._say(text)
+
+    def stopping(self, count: int, *, again: bool) -> None:
+        """Tell what is waited for."""
+        if not count:
+            return
+        runs = f"{count} run{'' if count == 1 else 's'}"
+        self._say(
+            f"Waiting for {runs} to end. Press Ctrl-C again to hand back at once."
+            if again
+            else f"Handing back {runs}."
+        )
+
+    def _say(self, text: str) -> None:
+        self._write(f"{datetime.now().astimezone():%H:%M:%S} | {text}")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            # Nobody reads it any more; the runs go on.
+            return
+
+
+class LiveStatus(LineStatus):
+    """Shows a picture that changes, with the lines of runs above it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Any = None
+
+    @contextmanager
+    def shown(self, server: Any) -> Iterator[None]:
+        """Show the picture."""
+        from rich.live import Live
+
+        self.server = server
+        with Live(
+            get_renderable=self._picture,
+            console=self._console,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as live:
+            self._live = live
+            yield
+        self._live = None
+        self._say("Stopped.")
+
+    def _write(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _picture(self) -> Any:
+        from rich.console import Group
+        from rich.rule import Rule
+        from rich.table import Table
+
+        server = self.server
+        grid = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            grid.add_column(overflow="ellipsis", no_wrap=True)
+        for mark, name, told in _rows(self, server):
+            grid.add_row(mark, name, told)
+        told = "stopping" if server.worker.is_stopping else "Ctrl-C stops"
+        return Group(Rule(f"serving {_what(server)} · {told}", style="dim"), grid)
+
+
+def status_here() -> Status:
+    """Return the status for where standard error goes."""
+    is_terminal = os.isatty(2) and os.environ.get("TERM", "") != "dumb"
+    return LiveStatus() if is_terminal else LineStatus()
+
+
+def as_text(server: Any) -> str:
+    """Return the status of a server as plain text."""
+    lines = [repr(server)]
+    for at, name in _next_times(server)[:NEXT]:
+        lines.append(f"  next    {name}  {at.astimezone():%Y-%m-%d %H:%M:%S %Z}")
+    lines += [
+        f"  running {tenure.claim.record.run.name}"
+        for tenure in list(server.worker.held.values())
+    ]
+    return "\n".join(lines)
+
+
+def as_html(server: Any) -> str:
+    """Return the status of a server as it is shown in a notebook."""
+    return f"<pre>{html.escape(as_text(server))}</pre>"
+
+
+def _rows(status: Status, server: Any) -> Iterator[tuple[str, str, str]]:
+    now = time.monotonic()
+    for tenure in list(server.worker.held.values()):
+        claim = tenure.claim
+        name = f"{claim.record.run.name} [dim]{claim.deployment.full_name}[/]"
+        yield "[blue]▶ running[/]", name, f"{now - tenure.began:.0f} s"
+    for at, name in status.next_times()[:NEXT]:
+        yield "[dim]◷ next[/]", name, _soon(at)
+    for record in list(status.last):
+        glyph, colour = _GLYPHS.get(record.state.type, ("·", "white"))
+        took = f"{record.seconds:.1f} s" if record.seconds is not None else ""
+        name = f"{record.run.name} [dim]{record.run.of}[/]"
+        yield f"[{colour}]{glyph} {record.state.name.lower()}[/]", name, took
+
+
+def _soon(at: datetime) -> str:
+    left = at - datetime.now(UTC)
+    local = at.astimezone()
+    if left < timedelta(minutes=2):
+        return f"in {max(0, round(left.total_seconds()))} s"
+    if left < timedelta(hours=20):
+        return f"at {local:%H:%M}"
+    return f"{local:%a %Y-%m-%d %H:%M}"
+
+
+def _next_times(server: Any) -> list[tuple[datetime, str]]:
+    home = server.home
+    deployments = server.deployments or [
+        each for each in home.deployments.list() if each.lane in server.worker.lanes
+    ]
+    found = [
+        (record.due_at, deployment.full_name)
+        for deployment in deployments
+        for record in home.deployments.schedules(deployment)
+        if record.due_at is not None
+    ]
+    return sorted(found)
+
+
+def _what(server: Any) -> str:
+    names = [each.full_name for each in server.deployments]
+    if not names:
+        names = [lane.partition("/")[2] for lane in server.worker.lanes]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
