@@ -1,8 +1,11 @@
 # What type checkers see of the package, whose names are loaded at first use.
+from nborch import deploy as deploy
 from nborch import runtime as runtime
 from nborch.annotations import allow_failure as allow_failure
 from nborch.annotations import unmapped as unmapped
 from nborch.context import tags as tags
+from nborch.deploy.serving import serve as serve
+from nborch.deploy.triggering import run_deployment as run_deployment
 from nborch.flows import Flow as Flow
 from nborch.flows import flow as flow
 from nborch.logs import get_run_logger as get_run_logger
@@ -25,11 +28,14 @@ __all__ = [
     "Task",
     "Transaction",
     "allow_failure",
+    "deploy",
     "flow",
     "get_run_logger",
     "notebook_flow",
     "result",
+    "run_deployment",
     "runtime",
+    "serve",
     "stop",
     "tags",
     "task",

@@ -20,6 +20,7 @@ from nborch.deploy.status import Status
 from nborch.exceptions import NborchError, NborchWarning
 from nborch.home import Home
 from nborch.runs import RunKind, RunRecord
+from nborch.settings import load_settings
 from nborch.states.base import UNHAPPY
 from nborch.work import ClaimedRun
 
@@ -87,7 +88,8 @@ class Notifying(Status):
         super().__init__()
         self._home = home
         self._status = status
-        self._settings = home.settings.notify
+        # Those of the project in which the worker was started.
+        self._settings = load_settings().notify
         self._messages: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 

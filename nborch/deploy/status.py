@@ -16,7 +16,14 @@ from nborch.runs import RunRecord
 from nborch.states import StateType
 from nborch.work import ClaimedRun
 
-__all__ = ["LiveStatus", "Status", "as_html", "as_text", "status_here"]
+__all__ = [
+    "LineStatus",
+    "LiveStatus",
+    "Status",
+    "as_html",
+    "as_text",
+    "status_here",
+]
 
 #: So many of the last runs, and of the next times, are shown.
 LAST, NEXT = 5, 5

@@ -100,6 +100,7 @@ class Worker:
         self._next_claim = 0.0
         self._next_renewal = self._next_reaping = 0.0
         self._thread: threading.Thread | None = None
+        self._trouble = ""
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -143,14 +144,24 @@ class Worker:
                 try:
                     self._turn()
                     pause = TURN
+                    self._trouble = ""
                 except StoreError as error:
-                    self.watcher.trouble(str(error))
+                    self._tell(str(error))
+                    pause = RETRY
+                except Exception as error:  # noqa: BLE001  # the other runs go on
+                    self._tell(f"The worker cannot go on as usual: {error!r}")
                     pause = RETRY
                 # NB. Cleared first: what happens from now on wakes us.
                 self._woken.wait(self._pause(pause))
                 self._woken.clear()
         finally:
             self._leave()
+
+    def _tell(self, trouble: str) -> None:
+        """Tell what does not work, once for as long as it does not."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.watcher.trouble(trouble)
 
     def _is_done(self) -> bool:
         return self._stops_at is not None and not self.held
@@ -201,7 +212,14 @@ class Worker:
         tenure = Tenure(claim, self.home, self._hatchery, self.watcher.line)
         self.held[claim.run_id] = tenure
         self.watcher.began(claim)
-        tenure.start(self._note_end)
+        try:
+            tenure.start(self._note_end)
+        except OSError as error:
+            # Such as a full disk: perhaps it is not, at the next try.
+            del self.held[claim.run_id]
+            why = f"Its process could not be started: {error}."
+            self.home.queue.crash(claim.run_id, claim.attempt, why)
+            self._tell(f"Run {claim.record.run.name!r}: {why}")
 
     def _note_end(self, tenure: Tenure) -> None:
         """Take note of the end of a process, in any thread."""

@@ -7,6 +7,7 @@ deployment and of a server, if there are any. Outside a run each is None or empt
 for ``scheduled_start_time``, which is now.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,20 @@ def _root() -> RunContext | None:
         root = run
         run = run.parent.flow_run if run.parent else None
     return root
+
+
+def _details() -> Mapping[str, Any]:
+    """Return what is known of the outermost run; nothing outside a run."""
+    root = _root()
+    return root.run.details if root else {}
+
+
+def _scheduled() -> datetime:
+    """Return when the run was to begin: its nominal time, if a schedule made it."""
+    nominal = _details().get("schedule", {}).get("nominal")
+    if nominal is not None:
+        return datetime.fromtimestamp(nominal, UTC)
+    return _of(_run(), "created") or datetime.now(UTC)
 
 
 def _of(run: RunContext | None, name: str) -> Any:
@@ -64,7 +79,7 @@ __getattr__ = Facts(
         "tags": lambda: sorted(_of(_run(), "tags") or ()),
         "parameters": _parameters,
         "run_count": _run_count,
-        "scheduled_start_time": lambda: _of(_run(), "created") or datetime.now(UTC),
+        "scheduled_start_time": _scheduled,
         "parent_flow_run_id": lambda: _of(_above(), "id"),
         "root_flow_run_id": lambda: _of(_root(), "id"),
         "parent_deployment_id": lambda: None,

@@ -2,7 +2,10 @@
 
 import json
 import os
+import pty
 import re
+import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +15,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
+
+from nborch.cli.main import cli
 
 BIN = Path(sys.executable).parent
 
@@ -87,10 +93,18 @@ class Site:
         nbformat.write(nb, self.folder / name)
 
     def run(self, command, code=0):
-        """Run a command to its end; return what it printed."""
+        """Run a command to its end; return what it printed.
+
+        Commands of nborch are run in this process, which saves their start.
+        """
+        words = shlex.split(command)
+        if words[0] == "nborch":
+            done = CliRunner().invoke(cli, words[1:], catch_exceptions=False)
+            assert done.exit_code == code, done.output
+            return done.output
+        words[0] = sys.executable
         done = subprocess.run(
-            command,
-            shell=True,
+            words,
             cwd=self.folder,
             env=self.environ,
             capture_output=True,
@@ -137,9 +151,16 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path, home, monkeypatch):
     made = Site(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    loaded = set(sys.modules)
     yield made
+    for name in set(sys.modules) - loaded:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
     for process in made.started:
         if process.poll() is None:
             process.kill()
@@ -351,6 +372,44 @@ def test_a_run_is_asked_for_a_later_time(site):
     assert "is no time" in site.run(
         "nborch deployment run prod-pipeline --at someday", code=2
     )
+
+
+def test_a_terminal_shows_what_goes_on(site):
+    """On a terminal one sees what is next, what runs and what ended."""
+    site.write("report.py", SERVED)
+    own, theirs = pty.openpty()
+    server = subprocess.Popen(
+        [sys.executable, "report.py"],
+        cwd=site.folder,
+        env={**site.environ, "TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    site.started.append(server)
+
+    shown = seen(own, "next")
+    site.run("nborch deployment run daily-report --run-name mine")
+    shown += seen(own, "✔ completed")
+
+    assert "serving daily-report/daily-report" in shown
+    assert "Flow run 'mine' - Generating daily report..." in shown
+    server.send_signal(signal.SIGINT)
+    assert "Stopped." in seen(own, "Stopped.")
+    assert server.wait(60) == 0
+    os.close(own)
+
+
+def seen(terminal, text, seconds=60):
+    """Return what a terminal shows until a text is there."""
+    shown, end = b"", time.monotonic() + seconds
+    while text not in shown.decode(errors="replace"):
+        assert time.monotonic() < end, shown
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 65_536)
+    return shown.decode(errors="replace")
 
 
 def test_a_notebook_serves_in_the_background(kernel):

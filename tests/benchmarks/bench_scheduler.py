@@ -1,9 +1,9 @@
 """Firing and claiming: what 10,000 schedules cost, and how fast runs are handed out.
 
-Beside APScheduler with its SQLite job store, and beside huey's SQLite queue, each in
-the same run. Neither does the same: APScheduler keeps no record of what it fired, and
-of two that run at once both fire; huey forgets a message when it is taken, so that the
-death of the taker loses it, and it has no runs whose states could be asked for.
+Beside APScheduler with its jobs in memory, and beside huey's SQLite queue, each in the
+same run. Neither does the same: APScheduler calls a function and keeps no record of it,
+where nborch makes a run in the store; huey forgets a message when it is taken, so that
+the death of the taker loses it, and it has no runs whose states could be asked for.
 
 ``--quick`` has smaller counts, ``--alone`` leaves the peers out.
 """
@@ -56,7 +56,7 @@ def main() -> None:
     ours = measured(own, "fire", schedules, seconds)
     _tell("nborch", ours)
     if not asked.alone:
-        python = python_with("apscheduler<4", "sqlalchemy")
+        python = python_with("apscheduler", "apscheduler<4")
         theirs = measured(python, "apscheduler_fire", schedules, seconds)
         _tell("APScheduler", theirs)
         _ratio("cost of a core", theirs["cpu"] / ours["cpu"])

@@ -128,14 +128,10 @@ def huey_claims(count, processes):
 
 
 def apscheduler_fire(count, seconds):
-    """Let APScheduler fire `count` jobs that it keeps in SQLite."""
-    from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+    """Let APScheduler fire `count` jobs that it keeps in memory."""
     from apscheduler.schedulers.background import BackgroundScheduler
 
-    os.makedirs(os.environ["NBORCH_HOME"], exist_ok=True)  # noqa: PTH103
-    file = os.path.join(os.environ["NBORCH_HOME"], "aps.db")  # noqa: PTH118
-    store = SQLAlchemyJobStore(url=f"sqlite:///{file}")
-    scheduler = BackgroundScheduler(jobstores={"default": store}, timezone="UTC")
+    scheduler = BackgroundScheduler(timezone="UTC")
     start = datetime.now(UTC)
     for number in range(count):
         at = start + timedelta(minutes=MINUTES * number / count)

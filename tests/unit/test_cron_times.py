@@ -68,7 +68,8 @@ def first_times(cron, zone, after):
     try:
         return CronSchedule(cron, zone).times(after, MOST)
     except InvalidSchedule as error:
-        assert "has no times" in str(error)
+        if "has no times" not in str(error):
+            raise
         return []
 
 
@@ -115,8 +116,10 @@ def test_a_day_that_never_was():
 
     daily = CronSchedule("0 8 * * *", "Pacific/Apia").times(before, 2)
 
-    local = [each.astimezone(ZoneInfo("Pacific/Apia")).day for each in daily]
-    assert local == [29, 31]
+    assert daily == [
+        datetime(2011, 12, 29, 18, tzinfo=UTC),
+        datetime(2011, 12, 30, 18, tzinfo=UTC),
+    ]
 
 
 #: Expression, after which wall time, and when it is due next in UTC.
@@ -128,7 +131,7 @@ FORMS = [
     ("0 8 * * mon-fri", "2026-11-20 09:00", "2026-11-23 08:00"),
     ("0 8 * * FRI-MON", "2026-11-23 09:00", "2026-11-27 08:00"),
     ("0 8 * * 5-7", "2026-11-21 09:00", "2026-11-22 08:00"),
-    ("0 8 * * 0-7", "2026-11-21 09:00", "2026-11-22 08:00"),
+    ("0 8 * * 0-7", "2026-11-22 09:00", "2026-11-23 08:00"),
     ("0 8 * * 7", "2026-11-20 09:00", "2026-11-22 08:00"),
     ("0 8 * * 6/1", "2026-11-20 09:00", "2026-11-21 08:00"),
     ("0 8 1 NOV-FEB *", "2026-12-02 00:00", "2027-01-01 08:00"),

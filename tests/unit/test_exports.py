@@ -125,6 +125,7 @@ PATHS = {
     "concurrency.asyncio": "concurrency rate_limit",
     "concurrency.sync": "concurrency rate_limit",
     "context": "FlowRunContext TaskRunContext get_run_context tags",
+    "deployments": "arun_deployment run_deployment",
     "exceptions": (
         "CancelledRun CrashedRun FailedRun MappingLengthMismatch "
         "MappingMissingIterable MissingContextError ObjectNotFound "

@@ -90,6 +90,23 @@ def test_a_skipped_or_repeated_time_comes_once():
     assert nightly.next(AUTUMN).hour == 0
 
 
+@pytest.mark.parametrize(
+    "nightly",
+    [
+        CronSchedule("30 2 * * *", "Europe/Berlin"),
+        IntervalSchedule("1d", datetime(2026, 1, 1, 2, 30), "Europe/Berlin"),
+        RRuleSchedule("FREQ=DAILY;BYHOUR=2;BYMINUTE=30", "Europe/Berlin"),
+    ],
+    ids=lambda schedule: schedule.kind,
+)
+def test_the_second_showing_of_an_hour_has_passed(nightly):
+    """Asked within an hour that comes again, a schedule goes on with the next day."""
+    again = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+
+    assert local([again]) == ["25 02:15"]
+    assert local(nightly.times(again, 1)) == ["26 02:30"]
+
+
 def test_hours_count_the_time_that_passes():
     """An interval that is no whole number of days does not follow the clock."""
     schedule = IntervalSchedule(timedelta(hours=12), timezone="Europe/Berlin")
