@@ -5,7 +5,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nborch.deploy.entrypoints import flow_in, load_file, loading, parse_reference
+from nborch.deploy.entrypoints import (
+    flow_in,
+    load_file,
+    parse_reference,
+    while_loading,
+)
 from nborch.exceptions import InvalidDeclaration, NotFound
 
 __all__ = ["flow_at", "typed_assignments"]
@@ -31,27 +36,24 @@ def flow_at(reference: str, folder: Path | None = None, **notebook_options: Any)
         # As python itself does for what it is to run.
         sys.path.insert(0, str(folder))
     place, name = parse_reference(reference)
-    token = loading.set(True)
+    if place.endswith(".ipynb"):
+        from nborch.cli.formats import load_format
+
+        load_format()
+        from nborch.notebook.flows import notebook_flow
+
+        return notebook_flow(folder / place, **notebook_options)
+    if place.endswith(".py"):
+        return flow_in(load_file((folder / place).resolve()), name)
     try:
-        if place.endswith(".ipynb"):
-            from nborch.cli.formats import load_format
-
-            load_format()
-            from nborch.notebook.flows import notebook_flow
-
-            return notebook_flow(folder / place, **notebook_options)
-        if place.endswith(".py"):
-            return flow_in(load_file((folder / place).resolve()), name)
-        try:
+        with while_loading():
             module = import_module(place)
-        except ModuleNotFoundError as error:
-            raise NotFound(
-                f"The module {place!r} cannot be imported: {error}. For a file write "
-                f"{place.replace('.', '/')}.py:{name}"
-            ) from error
-        return flow_in(module, name)
-    finally:
-        loading.reset(token)
+    except ModuleNotFoundError as error:
+        raise NotFound(
+            f"The module {place!r} cannot be imported: {error}. For a file write "
+            f"{place.replace('.', '/')}.py:{name}"
+        ) from error
+    return flow_in(module, name)
 
 
 def typed_assignments(assignments: tuple[str, ...]) -> dict[str, str]:

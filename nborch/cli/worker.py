@@ -1,5 +1,6 @@
 """``nborch worker``: run what waits in work pools."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,7 +86,8 @@ def ls(*, pool: str | None, is_all: bool, as_json: bool) -> None:
         )
     else:
         columns = ["name", "works for", "status", "running", "heard of", "process"]
-        print_table(columns, map(_row, found))
+        names = {each.lane: each.full_name for each in home.deployments.list()}
+        print_table(columns, (_row(each, names) for each in found))
 
 
 def _facts(each: Worker) -> dict[str, Any]:
@@ -103,12 +105,12 @@ def _facts(each: Worker) -> dict[str, Any]:
     }
 
 
-def _row(each: Worker) -> list[str]:
+def _row(each: Worker, names: Mapping[str, str]) -> list[str]:
     ago = (datetime.now(UTC) - each.seen).total_seconds()
     running = f"{each.held}" if each.limit is None else f"{each.held} of {each.limit}"
     return [
         each.name,
-        ", ".join(lane.partition("/")[2] for lane in each.lanes),
+        ", ".join(names.get(lane) or lane.partition("/")[2] for lane in each.lanes),
         _LOOKS.get(each.status, f"[dim]{each.status}[/]"),
         running,
         f"{duration(max(ago, 0.0))} ago",

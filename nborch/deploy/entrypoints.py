@@ -17,7 +17,8 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
@@ -38,12 +39,23 @@ __all__ = [
     "parse_reference",
     "surroundings",
     "told",
+    "while_loading",
 ]
 
 
 #: Whether a program is being loaded for a flow in it. That it serves or deploys its
 #: flows, in lines outside ``if __name__ == "__main__"``, is not meant then.
 loading: ContextVar[bool] = ContextVar("nborch_loading", default=False)
+
+
+@contextmanager
+def while_loading() -> Iterator[None]:
+    """Take what the block loads for a program that is only read, not run."""
+    token = loading.set(True)
+    try:
+        yield
+    finally:
+        loading.reset(token)
 
 
 def is_flow(thing: object) -> bool:
@@ -97,7 +109,8 @@ def find_flow(entrypoint: Mapping[str, Any]) -> Any:
         module = load_file(Path(entrypoint["path"]))
     else:
         try:
-            module = import_module(entrypoint["module"])
+            with while_loading():
+                module = import_module(entrypoint["module"])
         except ModuleNotFoundError as error:
             raise NotFound(
                 f"The module {entrypoint['module']!r} of the deployment cannot be "
@@ -166,7 +179,8 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with while_loading():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -109,7 +109,6 @@ class Scheduler:
         if self._next_due is None or self._next_due > self._now():
             return []
         outcomes = self.fire()
-        # What this process has written does not change its version.
         self._next_due = self._firings.next_due()
         return outcomes
 

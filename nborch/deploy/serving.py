@@ -4,6 +4,7 @@
 background. ``nborch worker start`` is the same for the deployments of a work pool.
 """
 
+import atexit
 import signal
 import sys
 import threading
@@ -55,6 +56,8 @@ class Server:
 
     def start(self) -> None:
         """Begin, in the background."""
+        # NB. Before the home is closed, which was opened earlier.
+        atexit.register(self.stop, 0)
         self.worker.start()
         if self._scheduler is not None:
             self._scheduler.start()
@@ -69,6 +72,7 @@ class Server:
         self.worker.stop(grace)
         if wait:
             self.join()
+            atexit.unregister(self.stop)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until it has stopped; tell whether it has."""

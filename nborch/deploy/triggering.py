@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from nborch.context import enclosing_run
+from nborch.deploy.entrypoints import loading
 from nborch.deploy.parcels import Parcels
 from nborch.deploy.schemas import as_json, check_values
-from nborch.exceptions import MissingResult, RunTimedOut
+from nborch.exceptions import InvalidDeclaration, MissingResult, RunTimedOut
 from nborch.home import Home, current_home
 from nborch.runs import RunRecord
 from nborch.specs import checked_tags
@@ -208,6 +209,11 @@ def run_deployment(  # noqa: PLR0913  # as in Prefect
         The parameters do not fit.
     """
     del unneeded  # what Prefect's takes besides
+    if loading.get():
+        raise InvalidDeclaration(
+            "run_deployment() was called while a program was loaded for a flow in it. "
+            'Call it within a flow, or below: if __name__ == "__main__"'
+        )
     home = home or current_home()
     deployment = home.deployments.get(name)
     record = trigger(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nborch.context import GivenRun, given_run
-from nborch.deploy.entrypoints import find_flow, loading
+from nborch.deploy.entrypoints import find_flow
 from nborch.deploy.orders import OUTPUT, Order
 from nborch.deploy.parcels import flow_parcels
 from nborch.deploy.triggering import MEMORY, WANTED, returned_values
@@ -45,9 +45,12 @@ def perform(folder: Path) -> int:
     given = GivenRun(order.run, order.attempt, held=[] if is_wanted else None)
     flow: Any = None
     code = 1
-    with _cancellable(order, home):
+    with _cancellable(home):
         try:
             flow = _loaded(order, home)
+            if hasattr(flow, "file"):
+                # A notebook's run takes the signal itself, and ends its kernel.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             # NB. Only now: the program may call flows while it is loaded.
             given_run.set(given)
             value = _call(flow, order.parameters)
@@ -121,8 +124,8 @@ class _EngineLines(TerminalHandler):
 
 
 @contextmanager
-def _cancellable(order: Order, home: Home) -> Iterator[None]:
-    """Let SIGINT cancel the run. A notebook's run takes the signal itself."""
+def _cancellable(home: Home) -> Iterator[None]:
+    """Let SIGINT cancel the run."""
 
     def cancel(_signal: int, _frame: object) -> None:
         raise CancelRequested(
@@ -131,8 +134,7 @@ def _cancellable(order: Order, home: Home) -> Iterator[None]:
             else "It was cancelled on request."
         )
 
-    if order.entrypoint["kind"] != "notebook":
-        signal.signal(signal.SIGINT, cancel)
+    signal.signal(signal.SIGINT, cancel)
     over = threading.Event()
     threading.Thread(
         target=_end_if_fenced_off, args=(home, over), name="nborch-fence", daemon=True
@@ -155,20 +157,16 @@ def _end_if_fenced_off(home: Home, over: threading.Event) -> None:
 def _loaded(order: Order, home: Home) -> Any:
     """Return the flow."""
     entrypoint = order.entrypoint
-    token = loading.set(True)
-    try:
-        if entrypoint["kind"] == "notebook":
-            from nborch.notebook.flows import notebook_flow
+    if entrypoint["kind"] == "notebook":
+        from nborch.notebook.flows import notebook_flow
 
-            return notebook_flow(entrypoint["path"], **entrypoint.get("options", {}))
-        if entrypoint["kind"] == "value":
-            for entry in reversed(entrypoint.get("path_entries", ())):
-                if entry not in sys.path:
-                    sys.path.insert(0, entry)
-            return flow_parcels(home).load(entrypoint["digest"])
-        return find_flow(entrypoint)
-    finally:
-        loading.reset(token)
+        return notebook_flow(entrypoint["path"], **entrypoint.get("options", {}))
+    if entrypoint["kind"] == "value":
+        for entry in reversed(entrypoint.get("path_entries", ())):
+            if entry not in sys.path:
+                sys.path.insert(0, entry)
+        return flow_parcels(home).load(entrypoint["digest"])
+    return find_flow(entrypoint)
 
 
 def _call(flow: Any, parameters: Mapping[str, Any]) -> Any:

@@ -33,6 +33,7 @@ class Ledger:
         self._store = store
         self._connection = Connection(self._open)
         self._schema = 0
+        self._changes = 0
 
     def rows(self, query: str, **values: Any) -> list[sqlite3.Row]:
         """Return what a query finds."""
@@ -54,11 +55,15 @@ class Ledger:
         with self.reading() as connection, transaction(connection):
             self._refuse_the_future(connection)
             yield connection
+            # NB. Before it is committed, with the connection held: nobody asks between.
+            self._changes += 1
 
     def version(self) -> int:
-        """Return a number that changes when somebody else has written to the file."""
+        """Return a number that changes when anybody has written to the file."""
+        # SQLite tells a connection of all changes but its own.
         with self.reading() as connection:
-            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+            told = connection.execute("PRAGMA data_version").fetchone()[0]
+            return int(told) + self._changes
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -68,6 +73,8 @@ class Ledger:
         connection = self._store.connect()
         connection.execute(f"PRAGMA busy_timeout = {PATIENCE}")
         self._schema = _schema(connection)
+        # What others wrote before it was opened it is not told of.
+        self._changes += 1_000_000
         return connection
 
     def _refuse_the_future(self, connection: sqlite3.Connection) -> None:

@@ -215,7 +215,7 @@ class SQLiteQueue:
         return [queued_of(row) for row in rows]
 
     def version(self) -> int:
-        """Return a number that changes when somebody else has written to the file."""
+        """Return a number that changes when anybody has written to the file."""
         return self._ledger.version()
 
     @contextmanager

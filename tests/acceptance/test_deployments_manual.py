@@ -10,7 +10,7 @@ import pytest
 
 from nborch.cli.main import cli
 from nborch.deploy.deployments import DeploymentOptions
-from nborch.deploy.entrypoints import loading
+from nborch.deploy.entrypoints import while_loading
 from nborch.settings import load_settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "deployments.md").read_text("utf-8")
@@ -32,12 +32,11 @@ COMMANDS = [
 def test_its_programs_run(home):
     """Each program of the page runs; that they serve is not meant here."""
     names = {"__name__": "__main__"}
-    token = loading.set(True)
 
-    for text in blocks("python"):
-        exec(text, names)
+    with while_loading():
+        for text in blocks("python"):
+            exec(text, names)
 
-    loading.reset(token)
     assert names["report"].name == "report"
     assert names["server"] is None
 

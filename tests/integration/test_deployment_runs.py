@@ -11,7 +11,7 @@ import pytest
 
 from nborch import flow, task
 from nborch.deploy import tenures
-from nborch.deploy.entrypoints import find_flow, load_file, loading
+from nborch.deploy.entrypoints import find_flow, load_file
 from nborch.deploy.triggering import DeploymentRun, run_deployment, trigger
 from nborch.deploy.worker import Watcher, Worker
 from nborch.exceptions import (
@@ -49,6 +49,15 @@ def report(n: int = 1):
     sys.stderr.write("writes to stderr\\n")
     subprocess.run([sys.executable, "-c", "print('child')"], check=True)
     return {"doubled": double(n), "folder": os.getcwd(), "seen": neighbour.VALUE}
+
+
+@flow(retries=2)
+def flaky():
+    from nborch import runtime
+
+    if runtime.flow_run.run_count < 3:
+        raise ValueError("again")
+    return runtime.flow_run.run_count
 
 
 @flow
@@ -126,9 +135,7 @@ def program(tmp_path, monkeypatch):
     path.write_text(PROGRAM)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    token = loading.set(True)
     yield load_file(path)
-    loading.reset(token)
     for name in ("program", "neighbour"):
         sys.modules.pop(name, None)
 
@@ -260,6 +267,23 @@ def test_a_failure_is_the_runs_state(home, program, deployed, work, until):
         run.result()
     assert ask(home, deployed(program.waiting)).result(30) == "awaited"
     assert until(lambda: not worker.held)
+
+
+def test_retries_count_on_from_the_attempt(yard):
+    """A flow's own retries are attempts of the run, whoever it was handed to before."""
+    home, program, deployed, work = yard
+    deployment = deployed(program.flaky)
+    run = ask(home, deployment)
+    home.workers.register("dead", [deployment.lane])
+    (worker,) = home.workers.list()
+    (claim,) = home.queue.claim([deployment.lane], worker.id)
+    home.queue.release(run.id, claim.attempt)
+    work()
+
+    assert run.result(30) == 3
+
+    assert claim.attempt == 1
+    assert run.record.attempt == 4
 
 
 def test_a_program_that_is_gone_fails_the_run(home, program, deployed, work):
@@ -514,7 +538,6 @@ def test_a_deployment_is_checked_when_it_is_declared(home, program):
         report.to_deployment("x", timezone="Europe/Berlin")
     with pytest.raises(InvalidDeclaration, match="cannot be called 'a/b'"):
         report.to_deployment("a/b")
-    loading.set(False)
     with pytest.raises(InvalidDeclaration, match="needs a work pool"):
         report.deploy("x")
 

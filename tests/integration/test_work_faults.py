@@ -399,6 +399,23 @@ NEW = (
 )
 
 
+def test_a_scheduler_sleeps_when_all_is_fired(home):
+    """After a time was fired a scheduler waits for the next one, and not in vain."""
+    start = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    clock = home.deployments._clock = Clock(start - HOUR)
+    schedule = scheduled(CronSchedule("0 * * * *"))
+    home.deployments.put(Deployment(name="n", flow_name="f", schedules=(schedule,)))
+    scheduler = Scheduler(home, clock=clock)
+    scheduler.turn()
+    clock.turn(minutes=59, seconds=59.95)
+    assert scheduler.turn() == []
+    assert 0 < scheduler._pause() < 0.06
+    clock.turn(seconds=0.05)
+
+    assert len(scheduler.turn()) == 1
+    assert scheduler._pause() == pytest.approx(0.2)
+
+
 def test_a_scheduler_follows_a_clock_that_is_set(home, until):
     """Set on, the clock makes a scheduler fire at once; set back, it fires nothing."""
     clock = Clock(datetime(2026, 11, 23, tzinfo=UTC))

@@ -100,6 +100,17 @@ def test_a_time_is_fired_once_whoever_plans_it(work, deploy):
     assert len(work.store.records()) == 1
 
 
+def test_what_was_planned_before_a_change_is_dropped(work, deploy):
+    """A schedule that was paused after a scheduler looked is not fired by it."""
+    deploy()
+    work.turn(hours=1)
+    plans = [plan(*each, work.clock.now) for each in work.firings.due(work.clock.now)]
+    work.deployments.pause("nightly")
+
+    assert work.firings.fire(plans) == []
+    assert work.store.records() == []
+
+
 def test_an_overlap_is_skipped_unless_it_is_said_otherwise(work, deploy, end):
     """While a run goes on, or waits, the next times are skipped and told so."""
     record = deploy()
@@ -242,6 +253,18 @@ def test_a_long_absence_is_told_of_in_few_rows(work, deploy):
     assert len(work.store.records()) == 1
 
 
+def test_of_thousands_of_times_the_latest_is_made_up_for(work, deploy):
+    """However long nobody was there and may be made up for, one run is made."""
+    week = timedelta(days=7)
+    deploy(IntervalSchedule(60), overlap="allow", catchup_window=week)
+
+    work.fire(days=2, seconds=-30)
+
+    (record,) = work.store.records()
+    latest = work.clock.now - timedelta(seconds=30)
+    assert record.run.details["schedule"]["nominal"] == latest.timestamp()
+
+
 def test_a_schedule_is_paused_when_runs_fail_in_a_row(work, deploy, end):
     """After so many failures it rests, tells why, and goes on when it is resumed."""
     record = deploy(pause_on_failure=2)
@@ -366,6 +389,16 @@ def test_a_paused_deployment_fires_nothing(work, deploy):
     work.deployments.resume("nightly")
 
     assert hours(work.fire(hours=1)) == [8]
+
+
+def test_resuming_what_is_not_paused_changes_nothing(work, deploy):
+    """A time that has come is not lost because somebody resumes the deployment."""
+    deploy()
+    work.turn(hours=1)
+
+    work.deployments.resume("nightly")
+
+    assert kinds(work.fire()) == ["fired"]
 
 
 def test_a_deployment_can_be_paused_by_deploying_it(work, deploy):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nborch.events import state_entered
+from nborch.events import log_written, state_entered
 from nborch.exceptions import InvalidDeclaration, NotFound
 from nborch.runs import RunKind
 from nborch.states import Cancelled, Completed, Failed, Retrying, Running
@@ -95,6 +95,29 @@ def test_a_run_is_claimed_once(enqueue, claim, work, deployment):
 
     assert len(claim(5)) == 1
     assert claim(5, other) == []
+
+
+def test_who_waits_for_a_change_is_told_of_all(work, enqueue, deployment):
+    """The queue's version changes with each write, by whichever connection."""
+    from nborch.store.sqlite import SQLiteStore
+
+    seen = [work.queue.version()]
+    assert work.queue.version() == seen[-1]
+    run_id = enqueue()
+    seen.append(work.queue.version())
+    work.pools.put(WorkPool(name="p"))
+    seen.append(work.queue.version())
+    theirs = SQLiteStore(work.store.path)
+    line = log_written(run_id, START.timestamp(), "INFO", "x", "a line")
+    theirs.append([line])
+    seen.append(work.queue.version())
+    work.ledger.close()
+    theirs.append([line])
+    seen.append(work.queue.version())
+    theirs.close()
+
+    assert len(set(seen)) == len(seen)
+    assert work.queue.version() == seen[-1]
 
 
 def test_greater_priority_is_claimed_first_and_then_who_waits_longest(
@@ -250,7 +273,6 @@ def test_a_process_that_lost_its_run_is_not_believed(work, enqueue, claim, tmp_p
 
 def test_a_process_may_tell_more_after_its_run_has_ended(work, enqueue, claim):
     """The end of a run does not fence off its own process: its hooks may log."""
-    from nborch.events import log_written
     from nborch.store.sqlite import SQLiteStore
 
     run_id = enqueue()
