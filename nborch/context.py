@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from nborch.ambient import ambient
-from nborch.events import Event, EventKind, noted
+from nborch.events import Event
 from nborch.exceptions import MissingContextError
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id, reseed
 from nborch.specs import Spec, checked_tags
-from nborch.states import State, is_last
+from nborch.states import State
+from nborch.takeovers import GivenRun, given_run
 
 __all__ = [
     "FlowRunContext",
-    "GivenRun",
     "RunContext",
     "RunView",
     "TaskRunContext",
@@ -28,40 +28,8 @@ __all__ = [
     "current_transaction",
     "enclosing_run",
     "get_run_context",
-    "given_run",
     "tags",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class GivenRun:
-    """A flow run that was made before its process: by a schedule, or on request.
-
-    Parameters
-    ----------
-    attempt
-        The number under which it was handed out. Its own attempts count from there
-        on, so that reports of whom it was handed to before are late ones.
-    log_prints
-        Whether its prints go to its log where the flow does not say.
-    held
-        Takes the event of its end, for who has to do something before others see it.
-    """
-
-    run: Run
-    attempt: int
-    log_prints: bool = True
-    held: list[Event] | None = None
-
-    def counted(self, event: Event) -> Event:
-        """Return an event of the run as it is to be recorded."""
-        if event.kind is EventKind.CREATED:
-            # It is there. What the call tells of it besides is news.
-            facts = {**event.data["details"], "name": event.data["name"]}
-            return noted(event.run_id, event.at, facts)
-        if event.kind is EventKind.STATE:
-            return event._replace(attempt=self.attempt + max(event.attempt - 1, 0))
-        return event
 
 
 @dataclass(slots=True)
@@ -135,17 +103,18 @@ class RunContext:
         parameters
             The values that it is called with.
         """
-        is_flow = spec.kind is RunKind.FLOW
-        if parent is None and is_flow and (given := given_run.get()) is not None:
-            return cls._taken_over(
-                given,
-                spec,
-                home,
-                name=name,
-                owner=owner,
-                details=details or {},
-                parameters=parameters,
-            )
+        if parent is None and spec.kind is RunKind.FLOW:
+            given = given_run.get()
+            if given is not None:
+                return cls._taken_over(
+                    given,
+                    spec,
+                    home,
+                    name=name,
+                    owner=owner,
+                    details=details or {},
+                    parameters=parameters,
+                )
         now = time.time()
         run = Run(
             new_id(now),
@@ -195,15 +164,7 @@ class RunContext:
         if spec.log_prints is not None:
             context.log_prints = spec.log_prints
 
-        def record(event: Event) -> None:
-            event = given.counted(event)
-            data, is_state = event.data, event.kind is EventKind.STATE
-            if given.held is not None and is_state and is_last(**_kind_of(data)):
-                given.held.append(event)
-            else:
-                home.recorder.record(event)
-
-        context.sink = record
+        context.sink = given.recording(home.recorder.record)
         return context
 
     @property
@@ -238,18 +199,11 @@ class RunContext:
         return parent.kind is RunKind.SESSION or parent.process != self.run.process
 
 
-def _kind_of(state: Mapping[str, Any]) -> dict[str, str]:
-    return {"kind": state["type"], "name": state["name"]}
-
-
 # Two children of one process would otherwise give their runs the same ids.
 os.register_at_fork(after_in_child=reseed)
 
 #: The run that is going on here, if any.
 current_run: ContextVar[RunContext | None] = ContextVar("nborch_run", default=None)
-
-#: The run that the next flow called here is to be, if that was made before.
-given_run: ContextVar[GivenRun | None] = ContextVar("nborch_given_run", default=None)
 
 #: The tags that every run made here gets.
 current_tags: ContextVar[frozenset[str]] = ContextVar(

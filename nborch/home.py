@@ -82,17 +82,25 @@ class Home:
         from nborch.store.ledgers import Ledger
         from nborch.store.pools import SQLitePools
         from nborch.store.queue import SQLiteQueue
+        from nborch.store.work_base import (
+            DeploymentStore,
+            Firings,
+            PoolStore,
+            RunQueue,
+            WorkerStore,
+        )
         from nborch.store.workers import SQLiteWorkers
 
         with self._lock:
             if "_ledger" in self.__dict__:
                 return
             ledger = Ledger(self.store)
-            self.deployments = SQLiteDeployments(ledger)
-            self.pools = SQLitePools(ledger)
-            self.queue = SQLiteQueue(ledger)
-            self.workers = SQLiteWorkers(ledger, lambda: self.process)
-            self.firings = SQLiteFirings(ledger)
+            self.deployments: DeploymentStore = SQLiteDeployments(ledger)
+            self.pools: PoolStore = SQLitePools(ledger)
+            self.queue: RunQueue = SQLiteQueue(ledger)
+            workers = SQLiteWorkers(ledger, lambda: self.process)
+            self.workers: WorkerStore = workers
+            self.firings: Firings = SQLiteFirings(ledger)
             self._ledger = ledger
 
     @property

@@ -24,8 +24,8 @@ COMMANDS = {
     "concurrency-limit": (
         "Limit how much runs at once, by name or by the tags of tasks."
     ),
-    "serve": "Run a flow or notebook by schedule and on request, here.",
-    "deploy": "Have the workers of a pool run flows and notebooks.",
+    "serve": "Run FLOW by schedule and on request, here, until Ctrl-C.",
+    "deploy": "Have the workers of a pool run FLOW, by schedule or on request.",
     "deployment": "See what is deployed, run it, pause its schedules.",
     "work-pool": "Say where runs wait for workers, and how many go on at once.",
     "worker": "Run what waits in work pools.",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from nborch.deploy.orders import OUTPUT
+from nborch.deploy.outputs import folder_of
 from nborch.events import EventKind
 from nborch.home import Home
 from nborch.runs import RunRecord
@@ -43,7 +44,7 @@ def watch_run(home: Home, run_id: str) -> RunRecord:
 
 def _is_being_read(home: Home, record: RunRecord) -> bool:
     """Tell whether a worker still has to keep what the run has printed last."""
-    folder = home.folder / "runs" / f"{record.run.id}-{record.attempt}"
+    folder = folder_of(home, record.run.id, record.attempt)
     ended = record.ended.timestamp() if record.ended else 0.0
     # NB. Not for ever: that worker may be gone, or on another machine.
     return (folder / OUTPUT).exists() and time.time() - ended < PATIENCE

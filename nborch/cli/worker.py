@@ -86,7 +86,8 @@ def ls(*, pool: str | None, is_all: bool, as_json: bool) -> None:
         )
     else:
         columns = ["name", "works for", "status", "running", "heard of", "process"]
-        names = {each.lane: each.full_name for each in home.deployments.list()}
+        deployments = home.deployments.list()
+        names = {d.lane: d.full_name for d in deployments if d.work_pool is None}
         print_table(columns, (_row(each, names) for each in found))
 
 

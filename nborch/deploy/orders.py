@@ -27,6 +27,9 @@ class Order:
         The folder in which it is recorded.
     worker_id
         Who holds the run.
+    hooks_only
+        Whether the run is over, its process could not call the hooks of its end, and
+        this one is to do only that.
     """
 
     run: Run
@@ -35,6 +38,7 @@ class Order:
     parameters: Mapping[str, Any]
     home: str
     worker_id: str
+    hooks_only: bool = False
 
     def write(self, folder: Path) -> None:
         """Write it down in the run's folder, for its owner alone."""
@@ -46,6 +50,7 @@ class Order:
             "parameters": dict(self.parameters),
             "home": self.home,
             "worker_id": self.worker_id,
+            "hooks_only": self.hooks_only,
         }
         fresh = folder / f"{ORDER}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

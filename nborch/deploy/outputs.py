@@ -6,16 +6,49 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nborch.deploy.orders import ORDER, OUTPUT
+from nborch.deploy.orders import ORDER, OUTPUT, Order
 from nborch.home import Home
+from nborch.leasing import is_alive
 from nborch.lines import RunLines
 
-__all__ = ["OutputFile"]
+__all__ = ["OutputFile", "folder_of", "keep_what_was_left"]
 
 #: The logger that lines of output are said to come from.
 LOGGER = "nborch.output"
 #: Characters of an unfinished line that are held before it is kept as it stands.
 LONGEST_PIECE = 65_536
+
+
+def folder_of(home: Home, run_id: str, attempt: int) -> Path:
+    """Return the own folder of an attempt of a run."""
+    return home.folder / "runs" / f"{run_id}-{attempt}"
+
+
+def keep_what_was_left(home: Home, on_line: Callable[[str], object]) -> None:
+    """Keep what runs have printed whose workers died before they had read it."""
+    for folder in (home.folder / "runs").glob("*"):
+        run_id, _, attempt = folder.name.rpartition("-")
+        if not attempt.isdigit() or not _is_left(home, folder):
+            continue
+        taken = folder.with_suffix(".left")
+        # Of several who look at once, one can rename it.
+        with suppress(OSError):
+            folder.rename(taken)
+            OutputFile(taken, run_id, home, on_line).finish()
+            if taken.exists():
+                # What the run has put there itself stays.
+                taken.rename(folder)
+
+
+def _is_left(home: Home, folder: Path) -> bool:
+    """Tell whether the worker is dead that was to read what is in a run's folder."""
+    try:
+        worker_id = Order.read(folder).worker_id
+    except (OSError, ValueError, TypeError, KeyError):
+        # It has been read, or is not written yet.
+        return False
+    process = worker_id.rpartition("/")[0]
+    return not is_alive(home.folder / "processes", process)
 
 
 class OutputFile:

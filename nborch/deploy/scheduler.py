@@ -8,15 +8,15 @@ it, and whatever the clock was set to, it looks again at once.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
 from nborch.exceptions import NborchError, StoreError
 from nborch.home import Home
 from nborch.leasing import is_alive
-from nborch.work import Outcome, Reaped
-from nborch.work.firing import plan
+from nborch.work import Deployment, Outcome, Reaped, ScheduleRecord
+from nborch.work.firing import Plan, plan
 
 __all__ = ["Scheduler"]
 
@@ -93,6 +93,8 @@ class Scheduler:
                 self._is_troubled = False
             except StoreError as error:
                 self._tell(error)
+            except Exception:  # noqa: BLE001  # a scheduler that ends unseen is worse
+                _log.exception("The scheduler goes on after a fault of nborch.")
             self._stopping.wait(pause)
 
     def turn(self) -> list[Outcome]:
@@ -120,11 +122,20 @@ class Scheduler:
             found = self._firings.due(now, AT_ONCE)
             if not found:
                 break
-            fired = self._firings.fire([plan(*each, now) for each in found])
+            fired = self._firings.fire(list(self._plans(found, now)))
             outcomes += fired
             if fired and self._on_fired is not None:
                 self._on_fired(fired)
         return outcomes
+
+    def _plans(
+        self, found: Iterable[tuple[ScheduleRecord, Deployment]], now: datetime
+    ) -> Iterator[Plan]:
+        for record, deployment in found:
+            try:
+                yield plan(record, deployment, now)
+            except Exception as error:  # noqa: BLE001  # one must not stop the others
+                self._firings.set_aside(record.id, deployment, error)
 
     def correct(self) -> int:
         """Seek all next times anew; return how many are other ones now.

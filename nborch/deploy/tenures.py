@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nborch.deploy.hatchery import Hatched, Hatchery
 from nborch.deploy.orders import Order
-from nborch.deploy.outputs import OutputFile
+from nborch.deploy.outputs import OutputFile, folder_of
 from nborch.home import Home
 from nborch.work import ClaimedRun
 
@@ -26,6 +26,8 @@ class Tenure:
     ----------
     on_line
         Called with each line that it prints.
+    hooks_only
+        Whether it is for the hooks of a run that is over; see `Order`.
     """
 
     def __init__(
@@ -34,9 +36,14 @@ class Tenure:
         home: Home,
         hatchery: Hatchery,
         on_line: Callable[[str], object],
+        *,
+        hooks_only: bool = False,
     ) -> None:
         self.claim = claim
-        self.folder = home.folder / "runs" / f"{claim.run_id}-{claim.attempt}"
+        self.hooks_only = hooks_only
+        self.folder = folder_of(home, claim.run_id, claim.attempt)
+        if hooks_only:
+            self.folder = self.folder.with_name(f"{self.folder.name}-hooks")
         self.began = time.monotonic()
         self.hatched: Hatched | None = None
         #: Whether the run is to be handed back when its process has ended.
@@ -59,6 +66,7 @@ class Tenure:
             parameters=claim.parameters,
             home=str(self._home.folder),
             worker_id=claim.worker_id,
+            hooks_only=self.hooks_only,
         )
         order.write(self.folder)
         self.hatched = self._hatchery.hatch(self.folder, lambda _: on_end(self))
@@ -97,11 +105,6 @@ class Tenure:
     def finish(self) -> None:
         """Keep the rest of what was printed; the process has ended."""
         self._output.finish()
-
-    @property
-    def pid(self) -> int | None:
-        """The process, once it is known."""
-        return self.hatched.pid if self.hatched else None
 
     def _send(self, number: int) -> None:
         if self.hatched is not None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from nborch.deploy.hatchery import Hatchery
+from nborch.deploy.outputs import keep_what_was_left
 from nborch.deploy.tenures import Tenure, ended_by
 from nborch.exceptions import NborchError, NotFound, StoreError
 from nborch.home import Home
@@ -89,6 +90,8 @@ class Worker:
         self.limit = LIMIT if limit is None else limit
         self.watcher = watcher or Watcher()
         self.held: dict[str, Tenure] = {}
+        #: Processes that call the hooks of runs whose own could not.
+        self._asides: set[Tenure] = set()
         self._id = ""
         self._hatchery = Hatchery(self.watcher.line)
         self._ended: deque[Tenure] = deque()
@@ -106,6 +109,7 @@ class Worker:
         """Begin, in a thread of its own."""
         self._hatchery.start()
         self.home.reap()
+        keep_what_was_left(self.home, self.watcher.line)
         self._register()
         self._thread = threading.Thread(
             target=self._work, name="nborch-worker", daemon=True
@@ -164,7 +168,7 @@ class Worker:
             self.watcher.trouble(trouble)
 
     def _is_done(self) -> bool:
-        return self._stops_at is not None and not self.held
+        return self._stops_at is not None and not self.held and not self._asides
 
     def _pause(self, longest: float) -> float:
         """Return how long to sleep: not past the time of a run that is due."""
@@ -175,7 +179,7 @@ class Worker:
         while self._ended:
             self._conclude(self._ended[0])
             self._ended.popleft()
-        for tenure in self.held.values():
+        for tenure in (*self.held.values(), *self._asides):
             tenure.turn()
         now = time.monotonic()
         if now >= self._next_renewal:
@@ -190,7 +194,7 @@ class Worker:
             self._claim()
             self._version = version
         if self._stops_at is not None and now >= self._stops_at:
-            for tenure in self.held.values():
+            for tenure in (*self.held.values(), *self._asides):
                 tenure.is_returned = True
                 tenure.kill()
 
@@ -246,17 +250,30 @@ class Worker:
         claim, hatched = tenure.claim, tenure.hatched
         tenure.finish()
         self.home.recorder.flush()
+        if tenure.hooks_only:
+            self._asides.discard(tenure)
+            return
         code = hatched.code if hatched is not None and hatched.code is not None else 0
         fate = "over"
         if not self.home.store.record(claim.run_id).state.is_over():
             fate = self._fate_of_unfinished(tenure, code)
             # The runs within it ended with its process.
             self.home.reap()
+            if fate == "over":
+                self._have_hooks_called(claim)
         self.held.pop(claim.run_id, None)
         # There is room for another one now.
         self._version = -1
         record = self.home.store.record(claim.run_id)
         self.watcher.ended(claim, record, fate)
+
+    def _have_hooks_called(self, claim: ClaimedRun) -> None:
+        """Start a process for the hooks that the run's own could not call."""
+        watcher = self.watcher
+        aside = Tenure(claim, self.home, self._hatchery, watcher.line, hooks_only=True)
+        with suppress(OSError):
+            aside.start(self._note_end)
+            self._asides.add(aside)
 
     def _fate_of_unfinished(self, tenure: Tenure, code: int) -> str:
         queue, claim = self.home.queue, tenure.claim
@@ -273,6 +290,7 @@ class Worker:
     def _renew(self, now: float) -> None:
         if self.home.workers.renew(self._id):
             self._next_renewal = now + self.home.workers.terms.seconds / 3
+            keep_what_was_left(self.home, self.watcher.line)
             return
         # Others took us for dead, and have our runs.
         for tenure in self.held.values():

@@ -6,19 +6,20 @@ terminal.
 """
 
 import asyncio
+import inspect
 import logging
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from nborch.context import GivenRun, given_run
 from nborch.deploy.entrypoints import find_flow
 from nborch.deploy.orders import OUTPUT, Order
 from nborch.deploy.parcels import flow_parcels
@@ -27,7 +28,8 @@ from nborch.events import Event, log_written, state_entered
 from nborch.exceptions import CancelRequested, NborchError
 from nborch.home import Home, current_home
 from nborch.lines import TerminalHandler
-from nborch.states import Cancelled, Crashed, Failed, State
+from nborch.states import Cancelled, Crashed, Failed, State, StateType
+from nborch.takeovers import GivenRun, given_run
 
 __all__ = ["perform"]
 
@@ -41,6 +43,9 @@ def perform(folder: Path) -> int:
     engine = _redirect(folder)
     home = _settle(order, folder)
     _say_through(engine, home)
+    if order.hooks_only:
+        return _call_hooks(order, home)
+    home.store.answer_for(order.run.id, order.attempt, order.worker_id)
     is_wanted = bool(order.run.details.get(WANTED))
     given = GivenRun(order.run, order.attempt, held=[] if is_wanted else None)
     flow: Any = None
@@ -65,6 +70,33 @@ def perform(folder: Path) -> int:
         home.recorder.record(event)
     home.recorder.flush()
     return code
+
+
+def _call_hooks(order: Order, home: Home) -> int:
+    """Call the hooks of a run's end; return the exit code."""
+    flow, state = _loaded(order, home), home.store.record(order.run.id).state
+    code = 0
+    for hook in flow.spec.hooks.get(_HOOKS.get(state.type, ""), ()):
+        try:
+            told = hook(flow, order.run, state)
+            if inspect.iscoroutine(told):
+                asyncio.run(_awaited(told))
+        except Exception:  # noqa: BLE001  # told in the log, with its traceback
+            traceback.print_exc()
+            code = 1
+    return code
+
+
+async def _awaited(told: Any) -> Any:
+    return await told
+
+
+#: The hooks of ends that a run's own process may not live to see.
+_HOOKS = {
+    StateType.CRASHED: "on_crashed",
+    StateType.CANCELLED: "on_cancellation",
+    StateType.FAILED: "on_failure",
+}
 
 
 def _redirect(folder: Path) -> TextIO:
@@ -93,9 +125,7 @@ def _settle(order: Order, folder: Path) -> Home:
         os.chdir(order.entrypoint.get("folder") or folder)
     if current_home().folder != Path(order.home):
         os.environ["NBORCH_HOME"] = order.home
-    home = current_home()
-    home.store.answer_for(order.run.id, order.attempt, order.worker_id)
-    return home
+    return current_home()
 
 
 def _say_through(engine: TextIO, home: Home) -> None:
@@ -223,15 +253,4 @@ def _traceback(error: BaseException) -> str:
     """Return the traceback of what the user's own code raised."""
     if isinstance(error, NborchError | CancelRequested):
         return ""
-    import traceback
-
     return "".join(traceback.format_exception(error)).rstrip()
-
-
-def _main() -> None:
-    """Execute one run: ``python -m nborch.hosting.running FOLDER``."""
-    sys.exit(perform(Path(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    _main()

@@ -1,16 +1,19 @@
 """Firing in the run store: a nominal time becomes a run, once, whoever fires it."""
 
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from nborch.runs import Run
+from nborch.exceptions import InvalidSchedule
 from nborch.schedules.policies import Overlap
 from nborch.states import StateType
 from nborch.store.ledgers import Ledger
+from nborch.store.queries import in_few_statements
 from nborch.store.queued import QueueTransaction
 from nborch.store.rows import Row
 from nborch.store.texts import run_id_of
@@ -24,12 +27,12 @@ from nborch.store.work_rows import (
 from nborch.work.claims import NewRun
 from nborch.work.deployed import Deployment, Outcome, OutcomeKind, ScheduleRecord
 from nborch.work.firing import Plan, admitted, following
+from nborch.work.making import missed, outcome, run_of
 
 __all__ = ["SQLiteFirings"]
 
-#: Missed times of a schedule that are told of one by one; more are told of together.
-FEW = 100
 
+_log = logging.getLogger("nborch.scheduler")
 _FAILED = frozenset({StateType.FAILED, StateType.CRASHED})
 
 
@@ -37,10 +40,14 @@ _FAILED = frozenset({StateType.FAILED, StateType.CRASHED})
 class _Batch:
     """What a transaction has to write when all is decided."""
 
+    #: The times that have an outcome already.
+    known: frozenset[tuple[str, float | None]] = frozenset()
     runs: list[NewRun] = field(default_factory=list)
-    #: For each of the runs, what became of its time.
-    kinds: list[tuple[OutcomeKind, str]] = field(default_factory=list)
+    #: For each of the runs, what is told of its time.
+    made: list[Outcome] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    #: How schedules stand afterwards, as columns.
+    advances: list[dict[str, Any]] = field(default_factory=list)
 
 
 class SQLiteFirings:
@@ -56,13 +63,15 @@ class SQLiteFirings:
         self._ledger = ledger
         self._sql = ledger.sql
         self._clock = clock
+        #: Schedules that cannot be dealt with here.
+        self._aside: set[str] = set()
 
     def due(
         self, now: datetime, most: int = 200
     ) -> list[tuple[ScheduleRecord, Deployment]]:
         """Return the schedules with a time that has come, the longest due first."""
         with self._ledger.reading() as connection:
-            values = {"now": seconds_of(now), "most": most}
+            values = {"now": seconds_of(now), "most": most, "aside": self._left_out()}
             rows = connection.execute(self._sql["due_schedules"], values).fetchall()
             return self._with_deployments(connection, rows)
 
@@ -73,21 +82,40 @@ class SQLiteFirings:
             return self._with_deployments(connection, rows)
 
     def _with_deployments(
-        self, connection: sqlite3.Connection, rows: Iterable[Row]
+        self, connection: sqlite3.Connection, rows: Sequence[Row]
     ) -> list[tuple[ScheduleRecord, Deployment]]:
-        found = []
+        ids = json.dumps(list({row["deployment"] for row in rows}))
+        found = connection.execute(self._sql["deployments_by_ids"], {"ids": ids})
+        by_id = {row["id"]: deployment_of(row) for row in found}
+        told = []
         for row in rows:
-            query = self._sql["deployment_by_id"]
-            told = connection.execute(query, {"id": row["deployment"]}).fetchone()
-            if told is not None:
-                deployment = deployment_of(told)
-                found.append((schedule_of(row, deployment.full_name), deployment))
-        return found
+            deployment = by_id[row["deployment"]]
+            try:
+                told.append((schedule_of(row, deployment.full_name), deployment))
+            except InvalidSchedule as error:
+                self.set_aside(row["id"], deployment, error)
+        return told
+
+    def set_aside(
+        self, schedule_id: str, deployment: Deployment, error: Exception
+    ) -> None:
+        """Leave out a schedule that cannot be dealt with here, and tell of it once.
+
+        It may be one of a newer nborch, or in a time zone that this machine has not;
+        others are not to wait for it, and another scheduler may know it.
+        """
+        if schedule_id not in self._aside:
+            self._aside.add(schedule_id)
+            told = "A schedule of %r is not fired by this process: %s"
+            _log.warning(told, deployment.full_name, error)
+
+    def _left_out(self) -> str:
+        return json.dumps(sorted(self._aside))
 
     def next_due(self) -> datetime | None:
         """Return when the next schedule is due; None if none ever is."""
-        due_at = self._ledger.rows("next_due_schedule")[0]["due_at"]
-        return None if due_at is None else moment_of(due_at)
+        rows = self._ledger.rows("next_due_schedule", aside=self._left_out())
+        return moment_of(rows[0]["due_at"]) if rows else None
 
     def correct(self, record: ScheduleRecord) -> bool:
         """Seek the next time of a schedule anew; tell whether it is another one.
@@ -121,7 +149,7 @@ class SQLiteFirings:
             )
             query = self._sql["unfinished_of_schedules"]
             unfinished = dict(map(tuple, queue.execute(query, {"ids": ids})))
-            batch = _Batch()
+            batch = _Batch(known=self._known(connection, plans))
             for plan in plans:
                 if editions.get(plan.record.id) == plan.record.edition:
                     self._fire(queue, plan, unfinished.get(plan.record.id, 0), batch)
@@ -132,13 +160,13 @@ class SQLiteFirings:
     ) -> None:
         """Decide about the times of one schedule, and let it stand after them."""
         record, policy = plan.record, plan.record.declared.policy
-        batch.outcomes += _missed(plan)
+        batch.outcomes += missed(plan)
         why_paused = self._why_paused(queue, record) if plan.due else None
         fired, most = record.fired, policy.max_runs
         for nominal in plan.due:
             if most is not None and fired >= most:
                 break
-            if self._has_outcome(queue, record, nominal):
+            if (record.id, seconds_of(nominal)) in batch.known:
                 continue
             kind = admitted(policy.overlap, unfinished, of=len(plan.due))
             told = ""
@@ -147,24 +175,31 @@ class SQLiteFirings:
             elif kind is OutcomeKind.SKIPPED:
                 told = "overlap: the run before had not ended"
             if told:
-                batch.outcomes.append(_outcome(record, nominal, kind, told))
+                batch.outcomes.append(outcome(record, nominal, kind, told))
                 continue
             if policy.overlap is Overlap.CANCEL_PREVIOUS and unfinished:
                 told = self._cancel_previous(queue, record, nominal)
-            asked = _new_run(record, plan.deployment, nominal, moment_of(queue.now))
             waits = kind is OutcomeKind.QUEUED
-            batch.runs.append(replace(asked, serial=waits))
-            batch.kinds.append((kind, told))
+            due = moment_of(queue.now)
+            asked = run_of(plan.record, plan.deployment, nominal, due, serial=waits)
+            batch.runs.append(asked)
+            batch.made.append(outcome(record, nominal, kind, told))
             unfinished += 1
             fired += 1
-        self._advance(queue, plan, fired, why_paused)
+        batch.advances.append(_advanced(plan, fired, why_paused))
 
-    def _has_outcome(
-        self, queue: QueueTransaction, record: ScheduleRecord, nominal: datetime
-    ) -> bool:
-        """Tell whether a time has been dealt with: the clock may have been set back."""
-        values = {"schedule": record.id, "nominal": seconds_of(nominal)}
-        return queue.execute(self._sql["outcome"], values).fetchone() is not None
+    def _known(
+        self, connection: sqlite3.Connection, plans: Sequence[Plan]
+    ) -> frozenset[tuple[str, float | None]]:
+        """Return the times among those due that have an outcome already.
+
+        The clock may have been set back.
+        """
+        due = [
+            (plan.record.id, seconds_of(time)) for plan in plans for time in plan.due
+        ]
+        rows = in_few_statements(connection, self._sql["known_outcomes"], due)
+        return frozenset((row["schedule"], row["nominal"]) for row in rows)
 
     def _why_paused(
         self, queue: QueueTransaction, record: ScheduleRecord
@@ -190,36 +225,11 @@ class SQLiteFirings:
             queue.cancel(run_id_of(row["run"]), told)
         return "the run before was cancelled"
 
-    def _advance(
-        self, queue: QueueTransaction, plan: Plan, fired: int, why_paused: str | None
-    ) -> None:
-        record = plan.record
-        next_at, due_at = plan.next_at, plan.due_at
-        most = record.declared.policy.max_runs
-        if why_paused is not None or (most is not None and fired >= most):
-            next_at = due_at = None
-        queue.execute(
-            self._sql["advance"],
-            {
-                "id": record.id,
-                "edition": record.edition,
-                "after": seconds_of(plan.after),
-                "next_at": seconds_of(next_at),
-                "due_at": seconds_of(due_at),
-                "fired": fired,
-                "active": record.active and why_paused is None,
-                "paused_because": why_paused,
-            },
-        )
-
     def _write(self, queue: QueueTransaction, batch: _Batch) -> list[Outcome]:
-        runs = queue.add(batch.runs) if batch.runs else []
-        told = zip(batch.runs, runs, batch.kinds, strict=True)
-        outcomes = [*batch.outcomes, *(_of_run(*each) for each in told)]
-        at = moment_of(queue.now)
-        for outcome in outcomes:
-            values = outcome_values(replace(outcome, at=at))
-            queue.execute(self._sql["note_outcome"], values)
+        outcomes = [*batch.outcomes, *_made(queue, batch)]
+        values = [{**outcome_values(each), "at": queue.now} for each in outcomes]
+        queue.execute_each(self._sql["note_outcome"], values)
+        queue.execute_each(self._sql["advance"], batch.advances)
         return outcomes
 
     def backfill(
@@ -247,24 +257,16 @@ class SQLiteFirings:
                 if self._has_run(queue, record, nominal):
                     continue
                 self._part(queue, record, nominal)
-                asked = _new_run(record, deployment, nominal, at)
+                serial = not side_by_side
+                asked = run_of(record, deployment, nominal, at, serial=serial)
                 # NB. Not the schedule's own, or its next time would be skipped.
-                batch.runs.append(
-                    replace(
-                        asked,
-                        schedule_id=f"{record.id}/backfill",
-                        serial=not side_by_side,
-                    )
-                )
-                batch.kinds.append((OutcomeKind.BACKFILLED, ""))
-            runs = queue.add(batch.runs) if batch.runs else []
-            told = zip(batch.runs, runs, batch.kinds, strict=True)
-            outcomes = [
-                replace(_of_run(*each), schedule_id=record.id, at=at) for each in told
-            ]
-            for outcome in outcomes:
-                values = outcome_values(outcome)
-                queue.execute(self._sql["backfill_outcome"], values)
+                asked = replace(asked, schedule_id=f"{record.id}/backfill")
+                batch.runs.append(asked)
+                told = outcome(record, nominal, OutcomeKind.BACKFILLED)
+                batch.made.append(told)
+            outcomes = _made(queue, batch)
+            values = [{**outcome_values(each), "at": queue.now} for each in outcomes]
+            queue.execute_each(self._sql["backfill_outcome"], values)
             return outcomes
 
     def _part(
@@ -287,50 +289,27 @@ class SQLiteFirings:
         return row is not None and row["run"] is not None
 
 
-def _missed(plan: Plan) -> list[Outcome]:
-    """Return what is told of the times that were missed."""
-    missed, record = plan.missed, plan.record
-    if not missed:
-        return []
-    many = missed[: max(0, len(missed) - FEW)]
-    outcomes = [_outcome(record, each, OutcomeKind.MISSED) for each in missed]
-    if not many:
-        return outcomes
-    together = replace(outcomes[0], last=many[-1], count=len(many))
-    return [together, *outcomes[len(many) :]]
+def _made(queue: QueueTransaction, batch: _Batch) -> list[Outcome]:
+    """Make the runs of a batch; return what is told of their times."""
+    runs = queue.add(batch.runs) if batch.runs else []
+    return [
+        replace(told, run_id=run.id) for told, run in zip(batch.made, runs, strict=True)
+    ]
 
 
-def _outcome(
-    record: ScheduleRecord, nominal: datetime, kind: OutcomeKind, told: str = ""
-) -> Outcome:
-    return Outcome(
-        schedule_id=record.id, nominal=nominal, last=nominal, kind=kind, told=told
-    )
-
-
-def _of_run(asked: NewRun, run: Run, kind: tuple[OutcomeKind, str]) -> Outcome:
-    """Return what came of a time for which a run was made."""
-    what, told = kind
-    if asked.schedule_id is None or asked.nominal is None:
-        raise AssertionError  # all runs that are made here are of a schedule
-    return Outcome(
-        schedule_id=asked.schedule_id,
-        nominal=asked.nominal,
-        last=asked.nominal,
-        kind=what,
-        run_id=run.id,
-        told=told,
-    )
-
-
-def _new_run(
-    record: ScheduleRecord, deployment: Deployment, nominal: datetime, due: datetime
-) -> NewRun:
-    declared = record.declared
-    return NewRun(
-        deployment=deployment,
-        parameters={**deployment.parameters, **declared.parameters},
-        due=due,
-        schedule_id=record.id,
-        nominal=nominal,
-    )
+def _advanced(plan: Plan, fired: int, why_paused: str | None) -> dict[str, Any]:
+    """Return how a schedule stands after what was planned, as columns."""
+    record, next_at, due_at = plan.record, plan.next_at, plan.due_at
+    most = record.declared.policy.max_runs
+    if why_paused is not None or (most is not None and fired >= most):
+        next_at = due_at = None
+    return {
+        "id": record.id,
+        "edition": record.edition,
+        "after": seconds_of(plan.after),
+        "next_at": seconds_of(next_at),
+        "due_at": seconds_of(due_at),
+        "fired": fired,
+        "active": record.active and why_paused is None,
+        "paused_because": why_paused,
+    }

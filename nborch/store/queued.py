@@ -43,6 +43,7 @@ class QueueTransaction:
         # NB. Rounded as all times are in a datetime: what is due now is due now.
         self.now = rounded(now)
         self.execute = connection.execute
+        self.execute_each = connection.executemany
         self._connection = connection
         self._sql = sql
 
@@ -54,7 +55,7 @@ class QueueTransaction:
             state = Scheduled(asked.due).stamped(moment_of(self.now))
             events += [run_created(run), state_entered(run.id, state, 0)]
         self._append(events)
-        self._connection.executemany(
+        self.execute_each(
             self._sql["put_queued"],
             [_queued(*each) for each in zip(runs, new, strict=True)],
         )

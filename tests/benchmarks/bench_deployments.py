@@ -6,12 +6,12 @@ flow, asked for by its `run_deployment`. ``--alone`` leaves it out.
 
 import argparse
 import os
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from peers import own_python, python_with
@@ -78,8 +78,12 @@ def measured(python: Path, package: str, environ: dict, warm: float) -> tuple:
             if done.returncode:
                 sys.exit(done.stderr)
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(60)
+            server.terminate()
+            try:
+                server.wait(60)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
         return [float(line) for line in done.stdout.split()], idle
 
 
@@ -101,6 +105,18 @@ def tell(name: str, waits: list, idle: float) -> None:
     print(f"{name:<10}{middle:>10.3f} s   worst {max(waits):.3f} s   idle {idle:.2%}")
 
 
+def await_server(address: str, seconds: float = 120) -> None:
+    """Wait until a server answers."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(address).close()
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+
+
 def prefects() -> tuple:
     """Return what Prefect takes, with a server of its own."""
     python = python_with("prefect")
@@ -118,7 +134,7 @@ def prefects() -> tuple:
             stderr=subprocess.DEVNULL,
         )
         try:
-            time.sleep(20)
+            await_server(f"http://127.0.0.1:{PORT}/api/health")
             return measured(python, "prefect", environ, 40)
         finally:
             server.terminate()

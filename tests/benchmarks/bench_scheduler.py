@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true")
     asked = parser.parse_args()
-    schedules, seconds, runs = (1_000, 5, 400) if asked.quick else (10_000, 20, 4_000)
+    schedules, seconds, runs = (1_000, 5, 200) if asked.quick else (10_000, 20, 1_000)
     own = own_python()
     print(f"{schedules:,} schedules, each every 10 minutes, for {seconds} s")
     ours = measured(own, "fire", schedules, seconds)

@@ -114,13 +114,13 @@ def huey_claims(count, processes):
 
     file = os.path.join(os.environ["NBORCH_HOME"], "huey.db")  # noqa: PTH118
     os.makedirs(os.environ["NBORCH_HOME"], exist_ok=True)  # noqa: PTH103
-    storage = SqliteStorage("bench", filename=file)
+    storage = SqliteStorage("bench", filename=file, timeout=60)
     for _ in range(count):
         storage.enqueue(b"x" * 200)
     storage.close()
 
     def work(_number):
-        own = SqliteStorage("bench", filename=file)
+        own = SqliteStorage("bench", filename=file, timeout=60)
         while own.dequeue() is not None:
             pass
 

@@ -1,5 +1,7 @@
 """Workers and the processes of runs: real ones, on a real store."""
 
+import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -9,10 +11,18 @@ from pathlib import Path
 
 import pytest
 
+import nborch
 from nborch import flow, task
 from nborch.deploy import tenures
 from nborch.deploy.entrypoints import find_flow, load_file
-from nborch.deploy.triggering import DeploymentRun, run_deployment, trigger
+from nborch.deploy.orders import Order
+from nborch.deploy.outputs import folder_of
+from nborch.deploy.triggering import (
+    DeploymentRun,
+    arun_deployment,
+    run_deployment,
+    trigger,
+)
 from nborch.deploy.worker import Watcher, Worker
 from nborch.exceptions import (
     CancelledRun,
@@ -34,6 +44,12 @@ from pathlib import Path
 
 from nborch import flow, get_run_logger, task
 import neighbour
+
+
+def say(path, text):
+    # At once, for who waits for the file.
+    Path(path + ".new").write_text(text)
+    os.replace(path + ".new", path)
 
 
 @task
@@ -65,22 +81,40 @@ def failing():
     raise ValueError("no rows")
 
 
-@flow
+def tell(flow, run, state):
+    say("hooked", f"{flow.name} {run.name} {state!r}")
+
+
+@flow(on_crashed=[tell])
 def dying():
     os._exit(3)
 
 
 @flow
 def sleepy(started: str, seconds: float = 60.0):
-    Path(started).write_text(str(os.getpid()))
+    say(started, str(os.getpid()))
     time.sleep(seconds)
     return "slept"
+
+
+@flow(log_prints=True)
+def talkative(started: str, told: str):
+    say(started, str(os.getpid()))
+    try:
+        for number in range(600):
+            print("still here", os.getpid())
+            time.sleep(0.05)
+            if Path(told).exists():
+                return "the second"
+    except BaseException as error:
+        say(told, f"{type(error).__name__}: {error}")
+        raise
 
 
 @flow
 def stubborn(started: str):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    Path(started).write_text(f"{os.getpid()} {child.pid}")
+    say(started, f"{os.getpid()} {child.pid}")
     while True:
         try:
             time.sleep(60)
@@ -110,6 +144,16 @@ def giving():
 if True:
     # It is not meant while a run loads it.
     assert report.serve(name="at the top of the file") is None
+"""
+
+
+WORKER = """
+import sys, time
+from nborch.deploy.worker import Worker
+from nborch.home import current_home
+Worker(current_home(), sys.argv[1:]).start()
+print("started", flush=True)
+time.sleep(60)
 """
 
 
@@ -228,7 +272,7 @@ def test_runs_begin_soon_after_they_are_asked_for(home, program, deployed, work,
         waits.append(run.record.started.timestamp() - asked)
 
     # Measured on an idle machine: 0.03 to 0.06 s.
-    assert min(waits) < 0.5
+    assert min(waits) < 2
 
 
 def test_a_run_begins_when_it_is_due(home, program, deployed, work):
@@ -298,8 +342,8 @@ def test_a_program_that_is_gone_fails_the_run(home, program, deployed, work):
     assert "There is no file" in run.state.message
 
 
-def test_a_poisoned_run_is_given_up(home, program, deployed, work):
-    """A run that takes its process down each time is tried so often and no more."""
+def test_a_poisoned_run_is_given_up(home, program, deployed, work, until):
+    """A run that takes its process down is tried so often, and its hooks are told."""
     deployment = deployed(program.dying, max_crashes=2)
     work()
 
@@ -309,6 +353,9 @@ def test_a_poisoned_run_is_given_up(home, program, deployed, work):
     assert "with code 3" in run.state.message
     assert home.queue.standing(run.id).crashes == 1
     assert run.record.attempt == 2
+    hooked = Path("hooked")
+    assert until(hooked.exists, 30)
+    assert hooked.read_text().startswith(f"dying {run.name} Crashed(")
 
 
 def test_a_run_that_goes_on_is_cancelled(yard, tmp_path, until):
@@ -355,6 +402,24 @@ def test_a_run_that_waits_is_cancelled_at_once(home, program, deployed):
     assert run.state_name == "Cancelled"
 
 
+def test_a_run_whose_worker_is_dead_is_cancelled(yard, script, tmp_path, until):
+    """A run can be cancelled though the worker is dead that would have to do it."""
+    home, program, deployed, _ = yard
+    deployment = deployed(program.sleepy)
+    worker = script(WORKER, deployment.lane)
+    assert worker.stdout.readline() == "started\n"
+    started = tmp_path / "started"
+    run = ask(home, deployment, started=str(started))
+    assert until(started.exists, 30)
+
+    worker.kill()
+    worker.wait()
+    run.cancel()
+    home.reap()
+
+    assert run.state_name == "Cancelled"
+
+
 def test_a_worker_that_stops_hands_its_runs_back(yard, tmp_path, until):
     """A run that does not end in time waits again, and another worker does it."""
     home, program, deployed, work = yard
@@ -384,18 +449,7 @@ def test_a_worker_that_is_killed_takes_its_runs_along(yard, script, tmp_path, un
     """On the death of a worker its runs end, and another one does them, within a second."""
     home, program, deployed, work = yard
     deployment = deployed(program.sleepy)
-    worker = script(
-        """
-        import sys, time
-        from nborch.deploy.worker import Worker
-        from nborch.home import current_home
-        home = current_home()
-        Worker(home, sys.argv[1:]).start()
-        print("started", flush=True)
-        time.sleep(60)
-        """,
-        deployment.lane,
-    )
+    worker = script(WORKER, deployment.lane)
     assert worker.stdout.readline() == "started\n"
     started = tmp_path / "started"
     run = ask(home, deployment, started=str(started), seconds=0.1)
@@ -408,32 +462,37 @@ def test_a_worker_that_is_killed_takes_its_runs_along(yard, script, tmp_path, un
     killed = time.monotonic()
 
     assert until(started.exists, 30)
-    # Measured: 0.3 to 0.6 s.
-    assert time.monotonic() - killed < 5
+    # Measured on an idle machine: 0.3 to 0.6 s. By its lease alone it would be 30 s.
+    assert time.monotonic() - killed < 20
     assert run.result(30) == "slept"
     assert not is_there(pid)
     assert run.record.attempt == 2
     assert until(lambda: [fate for *_, fate in other.watcher.fates] == ["over"])
 
 
-def test_a_late_report_is_refused(yard, tmp_path, until):
-    """Who was given up, and speaks up later, is not listened to."""
+def test_who_was_given_up_is_not_listened_to(yard, script, tmp_path, until):
+    """An attempt that was given to another worker is refused, and told so."""
     home, program, deployed, work = yard
-    deployment = deployed(program.sleepy)
-    worker = work()
-    started = tmp_path / "started"
-    run = ask(home, deployment, started=str(started), seconds=0.5)
+    deployment = deployed(program.talkative)
+    worker = script(WORKER, deployment.lane)
+    assert worker.stdout.readline() == "started\n"
+    started, told = tmp_path / "started", tmp_path / "told"
+    run = ask(home, deployment, started=str(started), told=str(told))
     assert until(started.exists, 30)
-    pid = int(started.read_text())
-    os.kill(pid, signal.SIGSTOP)
+    first = f"still here {started.read_text()}"
+    os.kill(worker.pid, signal.SIGSTOP)
 
-    home.queue.crash(run.id, 1, "It is taken for dead.")
-    os.kill(pid, signal.SIGCONT)
+    home.queue.crash(run.id, 1, "It was not heard of.")
+    accepted = messages(home, run).count(first)
+    work()
 
-    assert run.result(30) == "slept"
+    assert run.result(60) == "the second"
+    assert told.read_text() == (
+        "CancelRequested: It was given to another worker meanwhile."
+    )
     assert run.record.attempt == 2
-    assert until(lambda: not is_there(pid))
-    assert until(lambda: not worker.held)
+    assert messages(home, run).count(first) == accepted
+    worker.kill()
 
 
 def test_a_flow_that_no_file_holds_is_deployed(home, deployed, work):
@@ -458,6 +517,56 @@ def test_a_flow_that_no_file_holds_is_deployed(home, deployed, work):
     assert "by value" in messages(home, run)
     assert deployment.entrypoint["kind"] == "value"
     assert deployed(local).version == deployment.version
+
+
+def test_a_flow_of_a_package_is_deployed(home, deployed, work, tmp_path, monkeypatch):
+    """A flow in a package is found by the names of its modules."""
+    package = tmp_path / "reports"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "units.py").write_text("UNIT = 1000\n")
+    (package / "daily.py").write_text(
+        "from nborch import flow\n"
+        "from .units import UNIT\n"
+        "@flow\n"
+        "def report(n: int = 2):\n"
+        "    return n * UNIT\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    daily = importlib.import_module("reports.daily")
+
+    deployment = deployed(daily.report)
+    monkeypatch.undo()
+    work()
+
+    assert deployment.entrypoint["kind"] == "module"
+    assert ask(home, deployment).result(30) == 2000
+    for name in ("reports.daily", "reports.units", "reports"):
+        del sys.modules[name]
+
+
+def test_what_a_dead_worker_has_not_read_is_kept(yard, until):
+    """What a run has printed is in its log, though its worker died before it read it."""
+    home, program, deployed, work = yard
+    deployment = deployed(program.waiting)
+    run = ask(home, deployment)
+    dead = f"{home.process.partition(':')[0]}:1:ab"
+    for attempt, process in ((7, dead), (8, home.process)):
+        folder = folder_of(home, run.id, attempt)
+        about = deployment.entrypoint, {}, str(home.folder), f"{process}/cd"
+        Order(run.record.run, attempt, *about).write(folder)
+        (folder / "output.log").write_text(f"the last words\nof {attempt}")
+        (folder / "made.csv").write_text("1,2")
+
+    work()
+
+    assert until(lambda: "of 7" in messages(home, run))
+    told = messages(home, run)
+    assert told.count("the last words") == 1
+    assert "of 8" not in told
+    left = folder_of(home, run.id, 7)
+    assert until(left.exists)
+    assert [path.name for path in left.iterdir()] == ["made.csv"]
 
 
 def test_a_pickle_that_was_changed_is_not_loaded(home, deployed, work):
@@ -510,6 +619,29 @@ def test_parameters_are_checked_before_a_run_is_made(home, program, deployed):
     with pytest.raises(NotFound, match="Did you mean 'deployed'"):
         run_deployment("deploy")
     assert not home.queue.unfinished()
+
+
+def test_several_are_deployed_and_run_as_in_prefect(yard, monkeypatch):
+    """`deploy` takes several, the pool may be named by a variable, runs be awaited."""
+    home, program, _, work = yard
+    made = [program.waiting.to_deployment("first"), program.giving.to_deployment()]
+
+    ids = nborch.deploy(*made, work_pool_name="pool")
+    monkeypatch.setenv("NBORCH_DEFAULT_WORK_POOL_NAME", "pool")
+    ids.append(program.facts.deploy("third"))
+    work()
+
+    @flow
+    async def caller():
+        run = await run_deployment("first", timeout=0)
+        other = await arun_deployment("giving/giving")
+        return run.wait().state.result(), other.result(), run.record.run.details
+
+    awaited, given, details = asyncio.run(caller())
+    assert [home.deployments.get(each).work_pool for each in ids] == ["pool"] * 3
+    assert (awaited, given) == ("awaited", [1, 2])
+    (calling,) = home.store.records(of="caller")
+    assert details["asked_for_by"] == calling.run.id
 
 
 def test_a_key_makes_one_run(home, program, deployed):

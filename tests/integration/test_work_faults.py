@@ -1,5 +1,6 @@
 """Work that waits, under faults: processes killed and stopped, full disks, many at once."""
 
+import json
 import signal
 import sqlite3
 import time
@@ -414,6 +415,57 @@ def test_a_scheduler_sleeps_when_all_is_fired(home):
 
     assert len(scheduler.turn()) == 1
     assert scheduler._pause() == pytest.approx(0.2)
+
+
+def test_a_schedule_that_cannot_be_read_stops_no_other(home, caplog):
+    """A schedule of a newer nborch is left alone and told of; the others are fired."""
+    clock = Clock(datetime(2026, 11, 23, tzinfo=UTC))
+    home.deployments._clock = home.firings._clock = clock
+    for name, expression in [("newer", "0 * * * *"), ("ours", "1 * * * *")]:
+        schedule = scheduled(CronSchedule(expression))
+        home.deployments.put(
+            Deployment(name=name, flow_name="f", schedules=(schedule,))
+        )
+    with home.queue._ledger.writing() as connection:
+        change = (
+            "UPDATE schedule SET spec = ? WHERE deployment = "
+            "(SELECT id FROM deployment WHERE name = 'newer')"
+        )
+        connection.execute(change, (json.dumps({"kind": "moon", "phase": 1}),))
+    clock.turn(hours=2)
+    scheduler = Scheduler(home, clock=clock)
+
+    outcomes = scheduler.turn()
+
+    assert [str(each.kind) for each in outcomes] == ["missed", "fired"]
+    assert scheduler.turn() == []
+    assert scheduler.correct() == 0
+    # It is not looked at again and again.
+    assert scheduler._pause() == pytest.approx(0.2)
+    assert caplog.text.count("A schedule of 'f/newer' is not fired by this") == 1
+    assert "no kind of schedule named 'moon'" in caplog.text
+
+
+def test_a_scheduler_goes_on_after_a_fault(home, until, caplog):
+    """Whatever goes wrong in a scheduler, it says so and fires what comes next."""
+    faults = [ZeroDivisionError("once")]
+
+    def fail(_outcomes):
+        if faults:
+            raise faults.pop()
+        fired.append(1)
+
+    fired = []
+    every = scheduled(IntervalSchedule(0.2), overlap="allow")
+    home.deployments.put(Deployment(name="n", flow_name="f", schedules=(every,)))
+    scheduler = Scheduler(home, on_fired=fail)
+    scheduler.start()
+    try:
+        assert until(lambda: fired)
+    finally:
+        scheduler.stop()
+
+    assert "ZeroDivisionError: once" in caplog.text
 
 
 def test_a_scheduler_follows_a_clock_that_is_set(home, until):

@@ -13,6 +13,9 @@ SELECT * FROM deployment WHERE flow_name = :flow_name AND name = :name;
 -- name: deployment_by_id
 SELECT * FROM deployment WHERE id = :id;
 
+-- name: deployments_by_ids
+SELECT * FROM deployment WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: deployments_called
 SELECT * FROM deployment
 WHERE id = :reference OR name = :reference OR flow_name || '/' || name = :reference;
@@ -58,10 +61,14 @@ DELETE FROM schedule WHERE id = :id;
 DELETE FROM outcome WHERE schedule = :id;
 
 -- name: due_schedules
-SELECT * FROM schedule WHERE due_at <= :now ORDER BY due_at LIMIT :most;
+SELECT * FROM schedule
+WHERE due_at <= :now AND id NOT IN (SELECT value FROM json_each(:aside))
+ORDER BY due_at LIMIT :most;
 
 -- name: next_due_schedule
-SELECT min(due_at) AS due_at FROM schedule WHERE due_at IS NOT NULL;
+SELECT due_at FROM schedule
+WHERE due_at IS NOT NULL AND id NOT IN (SELECT value FROM json_each(:aside))
+ORDER BY due_at LIMIT 1;
 
 -- name: firing_schedules
 SELECT * FROM schedule WHERE due_at IS NOT NULL;
@@ -94,6 +101,9 @@ INSERT INTO outcome (schedule, nominal, last, count, kind, run, at, told)
 VALUES (:schedule, :nominal, :last, :count, :kind, :run, :at, :told)
 ON CONFLICT (schedule, nominal) DO UPDATE SET kind = :kind, run = :run, at = :at,
     told = :told;
+
+-- name: known_outcomes
+SELECT schedule, nominal FROM outcome WHERE (schedule, nominal) IN (VALUES (?, ?));
 
 -- name: outcome
 SELECT run FROM outcome WHERE schedule = :schedule AND nominal = :nominal;

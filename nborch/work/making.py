@@ -1,0 +1,52 @@
+"""The runs and outcomes that nominal times lead to."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from nborch.work.claims import NewRun
+from nborch.work.deployed import Deployment, Outcome, OutcomeKind, ScheduleRecord
+from nborch.work.firing import Plan
+
+__all__ = ["missed", "outcome", "run_of"]
+
+#: Missed times of a schedule that are told of one by one; more are told of together.
+FEW = 100
+
+
+def missed(plan: Plan) -> list[Outcome]:
+    """Return what is told of the times that were missed."""
+    many = plan.missed[: max(0, len(plan.missed) - FEW)]
+    outcomes = [outcome(plan.record, e, OutcomeKind.MISSED) for e in plan.missed]
+    if not many:
+        return outcomes
+    together = replace(outcomes[0], last=many[-1], count=len(many))
+    return [together, *outcomes[len(many) :]]
+
+
+def outcome(
+    record: ScheduleRecord, nominal: datetime, kind: OutcomeKind, told: str = ""
+) -> Outcome:
+    """Return what came of a nominal time; the run that came of it is not known yet."""
+    return Outcome(
+        schedule_id=record.id, nominal=nominal, last=nominal, kind=kind, told=told
+    )
+
+
+def run_of(
+    record: ScheduleRecord,
+    deployment: Deployment,
+    nominal: datetime,
+    due: datetime,
+    *,
+    serial: bool,
+) -> NewRun:
+    """Return the run that is to be made for a nominal time."""
+    declared = record.declared
+    return NewRun(
+        deployment=deployment,
+        parameters={**deployment.parameters, **declared.parameters},
+        due=due,
+        schedule_id=record.id,
+        nominal=nominal,
+        serial=serial,
+    )
