@@ -371,7 +371,8 @@ def test_a_run_that_goes_on_is_cancelled(yard, tmp_path, until):
 
     with pytest.raises(CancelledRun, match="cancelled"):
         run.result(30)
-    assert not is_there(int(started.read_text()))
+    pid = int(started.read_text())
+    assert until(lambda: not is_there(pid))
 
 
 def test_a_run_that_will_not_end_is_killed(yard, tmp_path, until, monkeypatch):
@@ -465,7 +466,7 @@ def test_a_worker_that_is_killed_takes_its_runs_along(yard, script, tmp_path, un
     # Measured on an idle machine: 0.3 to 0.6 s. By its lease alone it would be 30 s.
     assert time.monotonic() - killed < 20
     assert run.result(30) == "slept"
-    assert not is_there(pid)
+    assert until(lambda: not is_there(pid))
     assert run.record.attempt == 2
     assert until(lambda: [fate for *_, fate in other.watcher.fates] == ["over"])
 
