@@ -17,12 +17,15 @@ __all__ = ["KernelSettings", "Settings", "load_settings", "parse_size"]
 
 FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: What a notebook may do with the graphs of its runs.
+GRAPHS = ("auto", "freeze", "off")
 NAMES = (
     "home",
     "log_level",
     "log_lines_limit",
     "cache_size_limit",
     "output_size_limit",
+    "graph",
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
@@ -77,6 +80,9 @@ class Settings:
     output_size_limit
         Bytes that the outputs of one cell may take in an executed notebook; what is
         larger goes to files in the home. None means no limit.
+    graph
+        Whether a flow that runs in a notebook is shown as a graph: ``auto``, ``off``,
+        or ``freeze``, which leaves a picture in the notebook when the run has ended.
     """
 
     home: Path
@@ -86,6 +92,7 @@ class Settings:
     cache_size_limit: int | None = CACHE_SIZE_LIMIT
     kernels: KernelSettings = KernelSettings()
     output_size_limit: int | None = OUTPUT_SIZE_LIMIT
+    graph: str = "auto"
 
 
 def load_settings(
@@ -119,8 +126,9 @@ def load_settings(
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
     kernels = _kernels(environ, declared)
     shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
+    graph = _graph(environ, declared)
     return Settings(
-        home, own / "secret.key", level.upper(), limit, room, kernels, shown
+        home, own / "secret.key", level.upper(), limit, room, kernels, shown, graph
     )
 
 
@@ -157,6 +165,16 @@ def _kernels(environ: Mapping[str, str], declared: Mapping[str, str]) -> KernelS
         _number("kernels.max_age_minutes", environ, declared, 30),
         modules,
     )
+
+
+def _graph(environ: Mapping[str, str], declared: Mapping[str, str]) -> str:
+    graph = (_text("graph", environ, declared) or "auto").lower()
+    if graph not in GRAPHS:
+        raise InvalidDeclaration(
+            f"The setting graph cannot be {graph!r}. Choose one of "
+            f"{', '.join(GRAPHS)}.{did_you_mean(graph, GRAPHS)}"
+        )
+    return graph
 
 
 def _text(

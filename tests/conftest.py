@@ -90,6 +90,8 @@ class Kernel:
         )
         self.manager, self.client = self.loop.run_until_complete(start)
         self.loaded = False
+        #: What came for no cell that was waited for: kind and content.
+        self.others = []
 
     def start_over(self, home, folder):
         """Forget all names; work in `folder` with the results in `home`."""
@@ -116,9 +118,10 @@ class Kernel:
         ran = Ran()
         while True:
             message = await self.client.get_iopub_msg(timeout=seconds)
-            if message["parent_header"].get("msg_id") != sent:
-                continue
             kind, content = message["msg_type"], message["content"]
+            if message["parent_header"].get("msg_id") != sent:
+                self.others.append((kind, content))
+                continue
             if kind == "status" and content["execution_state"] == "idle":
                 break
             ran.messages.append((kind, content))

@@ -10,6 +10,9 @@ from nborch.showing import escaped
 
 __all__ = ["Graph", "diagram"]
 
+#: The type of a widget's view among the forms of an output.
+LIVE = "application/vnd.jupyter.widget-view+json"
+
 
 class Graph:
     """A picture in a notebook, Mermaid's text when printed."""
@@ -17,20 +20,24 @@ class Graph:
     def __init__(self, drawn: Diagram, lines: Sequence[str] = ()) -> None:
         self.diagram = drawn
         self.lines = tuple(lines)
+        #: What shows the same in a widget, and goes on to.
+        self.live: Any = None
 
     def __str__(self) -> str:
         return "\n".join([self.diagram.mermaid(), *self.lines])
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         from nborch.pictures import bundle
 
-        shown = bundle(self.diagram, "The cell tasks of this notebook")
+        shown: dict[str, Any] = dict(bundle(self.diagram, "The cell tasks of this notebook"))
         shown["text/plain"] = str(self)
         shown["text/html"] += "".join(
             f"<div>{escaped(line)}</div>" for line in self.lines
         )
+        if self.live is not None:
+            shown[LIVE] = self.live.widget.view()
         return shown
 
 

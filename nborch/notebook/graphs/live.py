@@ -1,0 +1,190 @@
+"""Live runs: the output of a cell that shows a flow run from its beginning to its end."""
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from contextvars import Context, ContextVar
+from typing import Any
+
+from nborch.context import RunContext, current_run, current_transaction
+from nborch.notebook.displays.posting import posting
+from nborch.notebook.graphs.actions import CANCELLED, Retry
+from nborch.notebook.graphs.following import Following
+from nborch.notebook.graphs.frames import Frame
+from nborch.view.static import bundle as looks
+from nborch.runs import RunKind
+from nborch.showing import of_run
+from nborch.view.graphs import Message
+from nborch.view.kept import KeptGraph
+from nborch.view.pump import pump
+
+__all__ = ["LiveRun", "going_on"]
+
+#: Seconds that a run lasts before a widget is made for it.
+SOON = 0.2
+#: Seconds between two pictures, for who reads the notebook while a program runs it.
+PICTURE = 1.0
+#: So many times of what a picture took pass before the next one is made.
+REST = 20
+
+#: The type of a widget's view among the forms of an output.
+LIVE = "application/vnd.jupyter.widget-view+json"
+
+
+class LiveRun:
+    """Shows one flow run, in a picture at first and in a widget if it lasts.
+
+    Parameters
+    ----------
+    frame
+        The output that it fills.
+    freezes
+        Whether a picture takes the widget's place when the run has ended.
+    """
+
+    def __init__(self, frame: Frame, *, freezes: bool = False) -> None:
+        self._frame = frame
+        self._freezes = freezes
+        # NB. Between the run's own thread, the pump's and that of a button.
+        self._lock = threading.RLock()
+        self._widget: Any = None
+        self._takes_widgets = frame.takes_updates
+        self._following: Following | None = None
+        self._retry: Retry | None = None
+        self._next_picture = 0.0
+        # What is kept of the context lives as long as the widget: not the values of
+        # the run that it is made in.
+        for variable in (current_run, current_transaction):
+            frame.around.run(variable.set, None)
+
+    # From the run's own thread.
+
+    def begin(self, context: RunContext) -> None:
+        """Show a run that begins here."""
+        with self._lock:
+            following = self._following = Following(context)
+            self._next_picture = following.began + PICTURE
+            if self._widget is not None:
+                self._frame.around.run(self._widget.show, following.view)
+            elif self._frame.takes_updates:
+                self._frame.show(_announced(context))
+        pump.add(self)
+
+    def end(self) -> None:
+        """Show the run as it has ended."""
+        with self._lock:
+            following, self._following = self._following, None
+            if following is not None:
+                self._frame.around.run(self._end, following)
+
+    def _end(self, following: Following) -> None:
+        ended = following.end()
+        # Loading what widgets need takes a moment: not at the end of a short run that
+        # somebody waits for.
+        is_cheap = "anywidget" in sys.modules or not self._frame.is_attended
+        if self._widget is None and len(ended["nodes"]) > 1 and is_cheap:
+            self._make_widget(following)
+        widget = self._widget
+        if widget is not None:
+            widget.flush()
+        kept = following.kept()
+        if widget is not None:
+            widget.source = kept
+            widget.settle()
+        if self._freezes and widget is not None:
+            self._widget = None
+            widget.close()
+        self._show(ended)
+        self._offer(following.retry, kept)
+
+    def _offer(self, retry: Retry | None, kept: KeptGraph) -> None:
+        """Let who looks at a run that did not complete call it once more.
+
+        What a saved notebook holds offers nothing: its kernel may be gone.
+        """
+        self._retry = retry
+        if retry is not None and self._widget is not None:
+            run = {**kept.snapshot()["run"], "can": ["retry"]}
+            self._widget.send(kept.changed(run))
+
+    # From the pump's thread.
+
+    def flush(self) -> bool:
+        """Show what has changed; tell whether more is to come."""
+        with self._lock:
+            following = self._following
+            if following is None:
+                return False
+            self._frame.around.run(self._flush, following)
+            return True
+
+    def _flush(self, following: Following) -> None:
+        now = time.monotonic()
+        if self._widget is None and now >= following.began + SOON:
+            self._make_widget(following)
+            if self._widget is not None:
+                self._show(following.view.snapshot())
+        following.look()
+        if self._widget is not None:
+            self._widget.flush()
+        else:
+            following.view.delta()
+        if self._frame.takes_updates and not self._frame.is_attended:
+            self._refresh(following, now)
+
+    def _refresh(self, following: Following, now: float) -> None:
+        """Bring the picture up to date, for who reads the file of a run notebook."""
+        if now >= self._next_picture:
+            self._show(following.view.snapshot())
+            took = time.monotonic() - now
+            self._next_picture = now + max(PICTURE, REST * took)
+
+    def _make_widget(self, following: Following) -> None:
+        """Make the widget, if the packages for it are there."""
+        if not self._takes_widgets:
+            return
+        with suppress(Exception):  # without them, there is the picture
+            # Slow to load, and few programs show a widget.
+            from nborch.view.widget import RunGraph
+
+            following.estimate()
+            self._widget = RunGraph(following.view, self._act)
+        self._takes_widgets = self._widget is not None
+
+    def _show(self, snapshot: Message) -> None:
+        bundle = dict(looks(snapshot))
+        if self._widget is not None:
+            bundle[LIVE] = self._widget.view()
+        self._frame.show(bundle)
+
+    # From the browser.
+
+    def _act(self, op: str) -> str | None:
+        """Do what a button asks for; return what is to be told of it."""
+        following = self._following
+        if op == "cancel" and following is not None and following.stopper is not None:
+            following.stopper.ask(CANCELLED)
+            return None
+        retry, self._retry = self._retry, None
+        if op == "retry" and following is None and retry is not None:
+            retry.start(self._again())
+            return None
+        return "The run has ended." if following is None else "It goes on already."
+
+    def _again(self) -> Context:
+        """Return the context for another run in this very output."""
+        around = self._frame.around.copy()
+        around.run(going_on.set, self)
+        around.run(posting.set, self._frame.post)
+        return around
+
+
+#: The graph in which the next flow run appears, if not in one of its own.
+going_on: ContextVar[LiveRun | None] = ContextVar("nborch_going_on", default=None)
+
+
+def _announced(context: RunContext) -> dict[str, str]:
+    """Return what is shown of a run that has just begun."""
+    run = context.run
+    return of_run(RunKind.FLOW, run.name, run.of, ("RUNNING", "Running"))

@@ -1,0 +1,302 @@
+"""The model: a run with all that runs within it, folded from events into messages.
+
+It is told of events from any thread. It folds them when it is asked for a message, in
+the thread that asks: who makes the events pays for no more than an append.
+
+The messages are JSON values. Times are seconds since 1970, ids are those of runs. A key
+may be left out where its value would be null or empty.
+
+To the browser
+    ``{"type": "snapshot", "seq", "now", "view": "run" | "cells", "run": RUN,
+    "nodes": [NODE]}``, all there is; and from then on ``{"type": "delta", "seq",
+    "now", "run"?: RUN, "nodes": [NODE], "gone"?: [id]}``, what has changed since, each
+    node whole. The browser takes in the delta with the next number, passes over older
+    ones, and asks for a snapshot if one is missing. ``now`` is the clock of this
+    process. Besides ``{"type": "detail", "id", "detail": DETAIL}``, ``{"type": "log",
+    "id", "lines": [LINE], "next": k}`` (both of `nborch.view.details`) and ``{"type":
+    "notice", "text", "level": "info" | "warning"}``.
+From the browser
+    ``{"op": "sync"}``, which is answered with a snapshot, ``{"op": "detail", "id"}``,
+    ``{"op": "log", "id", "after": k}``, ``{"op": "cancel"}``, ``{"op": "retry"}``.
+RUN
+    ``{"id", "kind": "flow" | "task" | "session" | "cells", "of", "name", "state":
+    STATE, "created", "started", "ended", "expected_seconds", "parameters": {name:
+    text}, "link": url, "can": ["cancel", "retry", ...]}``.
+NODE
+    ``{"id", "kind": "task" | "flow" | "cell", "of": the task's name, "name": the
+    run's, "parent": the node around it, "upstream": [id], "state": STATE, "order",
+    "created", "started", "ended", "attempts": [ATTEMPT], "expected_seconds",
+    "saved_seconds", "source_run", "why"}``. Without a parent it stands directly within
+    the run. ``started`` is that of the first attempt. The attempts are there if there
+    were several: one alone is ``started`` to ``ended``.
+STATE
+    ``{"type", "name", "message"}``, the type one of `nborch.showing.SHADES`.
+ATTEMPT
+    ``{"n", "started", "ended", "type", "name"}``: how it ended, or that it runs.
+
+In the view "cells" the name of a state is a word of
+`nborch.notebook.reruns.staleness.Status`, and ``why`` tells the reason.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from nborch.cache.base import ResultStore
+from nborch.events import Event, EventKind
+from nborch.runs import Run, RunRecord
+from nborch.store.base import RunStore
+from nborch.view.details import detail, log
+from nborch.view.estimates import Estimates, estimated
+from nborch.view.graphs import GraphModel, Message
+from nborch.view.run_nodes import RunNode
+
+__all__ = ["Message", "RunView"]
+
+_CREATED, _STATE = EventKind.CREATED, EventKind.STATE
+_NOTED = EventKind.NOTED
+
+#: Runs that are held because the run around them is not known yet.
+MOST_HELD = 2_000
+
+
+class RunView(GraphModel):
+    """A run as others see it: it, and all runs within it at any depth.
+
+    It is told of events as they happen, by a recorder, or by a store that other
+    processes write to; each may tell of the same. (`nborch.context.RunView` is another
+    thing: a run as its own code sees it.)
+
+    ::
+
+        view = RunView(context.run, home.store)
+        home.recorder.subscribe(view.take)
+        view.expect()
+        ...
+        view.delta()
+
+    Parameters
+    ----------
+    run
+        The run of which it is a view.
+    store
+        Where details and logs are looked up.
+    cache
+        Where results are, for a preview of what a task returned.
+    can
+        What the browser may ask for: "cancel", "retry".
+    link
+        The address of the run's page.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        store: RunStore,
+        *,
+        cache: ResultStore | None = None,
+        can: Iterable[str] = (),
+        link: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._store, self._cache = store, cache
+        self._events: deque[Event] = deque()
+        #: Takes an event. It is the listener of a recorder: it costs next to nothing,
+        #: and the event is folded in another thread.
+        self.take: Callable[[Event], object] = self._events.append
+        self._can, self._link = tuple(can), link
+        self._root = RunNode(run.to_json(), 0)
+        self._parameters = {name: str(each) for name, each in run.parameters.items()}
+        self._members: dict[str, RunNode] = {run.id: self._root}
+        #: By the run around them, which is not known yet: the events of runs.
+        self._strays: dict[str, list[Event]] = {}
+        self._estimates = Estimates()
+        self._position: int | None = None
+
+    @classmethod
+    def from_store(cls, store: RunStore, run_id: str, **options: Any) -> Self:
+        """Return a view of a run as the store has it.
+
+        Parameters
+        ----------
+        options
+            As for the view itself.
+        """
+        view = cls(store.record(run_id).run, store, **options)
+        view.catch_up()
+        view.expect()
+        return view
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self._root.id
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the run has ended, by what was folded so far."""
+        return self._root.is_over
+
+    def expect(self) -> None:
+        """Look up what the run and its tasks will take, by earlier runs.
+
+        It asks the store once: not to be called where somebody waits for the run.
+        """
+        estimates = estimated(self._store, self._root.of, besides=self._root.id)
+        with self._lock:
+            self._estimates = estimates
+            self._is_run_changed = True
+            for node in self._members.values():
+                if node.of in estimates.tasks and not node.is_over:
+                    self._note_change(node)
+
+    def change(
+        self, *, can: Iterable[str] | None = None, link: str | None = None
+    ) -> None:
+        """Take what the browser may ask for from now on."""
+        with self._lock:
+            self._can = self._can if can is None else tuple(can)
+            self._link = link or self._link
+            self._is_run_changed = True
+
+    def catch_up(self, *, besides: str | None = None) -> None:
+        """Take in what the store has got since, from whatever process.
+
+        Parameters
+        ----------
+        besides
+            The process that tells of its runs itself.
+        """
+        store, before = self._store, self._position
+        # NB. First: what is written meanwhile is seen twice rather than never.
+        position = store.last_sequence()
+        if before is None:
+            records = store.within(self.run_id)
+            again = [each.run.id for each in records if each.attempt > 1]
+            attempts = {each: store.events(run_id=each) for each in again}
+            with self._lock:
+                for record in records:
+                    if record.run.process != besides:
+                        self._take_record(record, attempts.get(record.run.id, ()))
+        elif position > before:
+            events = store.events(before, besides=besides)
+            with self._lock:
+                for event in events:
+                    self._take_in(event, is_stored=True)
+                if events:
+                    position = max(position, events[-1].sequence)
+        self._position = position
+
+    def detail(self, node: str) -> Message | None:
+        """Return all that is known of a run, None if it is not one of these."""
+        if node not in self._members:
+            return None
+        return detail(self._store, node, self._cache)
+
+    def log(self, node: str, after: int) -> Message:
+        """Return the lines of a run from a place on, and the place to go on from."""
+        return log(self._store, node, after)
+
+    # Folding.
+
+    def _fold(self) -> None:
+        events, members, changed = self._events, self._members, self._changed
+        root = self._root
+        for _ in range(len(events)):
+            event = events.popleft()
+            # NB. The states of runs that are known are nearly all there is.
+            node = members.get(event[0])
+            if node is None:
+                self._take_in(event)
+            elif event[1] is _STATE:
+                if node.enter(event[2], event[3], event[4]):
+                    if node is root:
+                        self._is_run_changed = True
+                    else:
+                        changed[node.id] = node
+            elif event[1] is _NOTED:
+                self._take_in(event)
+
+    def _take_in(self, event: Event, *, is_stored: bool = False) -> None:
+        """Take in an event, of whatever kind and run."""
+        node = self._members.get(event.run_id)
+        if node is None:
+            if event.kind is _CREATED:
+                self._add(event, is_stored=is_stored)
+            elif is_stored and event.run_id in self._strays:
+                self._strays[event.run_id].append(event)
+            return
+        if event.kind is _STATE:
+            is_changed = node.enter(event.at, event.attempt, event.data)
+        elif event.kind is _NOTED:
+            is_changed = node.note(event.data)
+        else:
+            is_changed = False
+        if is_changed:
+            self._note_change(node)
+
+    def _add(self, event: Event, *, is_stored: bool) -> None:
+        """Add a run, if it is within this one."""
+        parent = event.data["parent_id"]
+        if parent in self._members:
+            node = RunNode(event.data, len(self._members))
+            self._members[node.id] = self._changed[node.id] = node
+            for stray in self._strays.pop(node.id, ()):
+                self._take_in(stray, is_stored=True)
+        elif is_stored and parent is not None:
+            # Another process may have written it before the run around it was.
+            self._hold(event, parent)
+
+    def _hold(self, event: Event, parent: str) -> None:
+        self._strays.setdefault(parent, []).append(event)
+        self._strays.setdefault(event.run_id, [])
+        while len(self._strays) > MOST_HELD:
+            del self._strays[next(iter(self._strays))]
+
+    def _take_record(self, record: RunRecord, events: Iterable[Event]) -> None:
+        """Take in a run as it stands now, with the events of one that was retried."""
+        run_id = record.run.id
+        node = self._members.get(run_id)
+        if node is None:
+            node = RunNode(record.run.to_json(), len(self._members))
+            self._members[run_id] = node
+        for event in events:
+            if event.kind is _STATE:
+                node.enter(event.at, event.attempt, event.data)
+        node.stand(record)
+        self._note_change(node)
+
+    def _note_change(self, node: RunNode) -> None:
+        if node is self._root:
+            self._is_run_changed = True
+        else:
+            self._changed[node.id] = node
+
+    # Telling.
+
+    def _run(self) -> Message:
+        root = self._root
+        told = root.told(self._estimates.run)
+        for name in ("order", "parent", "upstream"):
+            told.pop(name, None)
+        told["kind"] = root.kind
+        if self._parameters:
+            told["parameters"] = self._parameters
+        if self._link:
+            told["link"] = self._link
+        told["can"] = list(self._can)
+        return told
+
+    def _nodes(self) -> list[Message]:
+        return [
+            self._node(each)
+            for each in self._members.values()
+            if each is not self._root
+        ]
+
+    def _node(self, changed: Any) -> Message:
+        node: RunNode = changed
+        told = node.told(self._estimates.tasks.get(node.of))
+        if node.parent == self._root.id:
+            del told["parent"]
+        return told
