@@ -1,9 +1,9 @@
 """Cancelling: to end a flow run of this process from another thread.
 
-The code of the run gets a `CancelledRun`: it may clean up, and what was submitted within
-it is stopped as well. In the main thread a signal raises it, which ends a sleep, too; in
-other threads it comes at the next line of Python; a coroutine is cancelled by its loop.
-Code that catches it and goes on gets it again.
+The code of the run gets a `CancelledRun`: it may clean up, and what was submitted
+within it is stopped as well. In the main thread a signal raises it, which ends a sleep,
+too; in other threads it comes at the next line of Python; a coroutine is cancelled by
+its loop. Code that catches it and goes on gets it again.
 """
 
 import signal
@@ -91,7 +91,7 @@ class Stopper:
             _due.remove(self)
 
     def tell(self, frame: FrameType | None) -> None:
-        """Raise in the main thread, which is in this frame, if it may be interrupted."""
+        """Raise in the main thread, if it may be interrupted where it is."""
         if handles(sys.exception(), CancelledRun):
             # It has been told, and clears up.
             call_later(AGAIN, self._again)
@@ -179,7 +179,7 @@ def _task_here() -> Callable[[], object]:
 
 
 def _listens() -> bool:
-    """Have the signal raise in the main thread, unless somebody else has a use for it."""
+    """Have the signal raise in the main thread, unless another has a use for it."""
     if signal.getsignal(SIGNAL) is signal.SIG_DFL:
         signal.signal(SIGNAL, _on_signal)
     return signal.getsignal(SIGNAL) is _on_signal

@@ -140,7 +140,7 @@ async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
         # NB. An error's traceback may hold this frame, which must not hold the error.
         answer = command = None
         return performer.finish()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # raised again
         ended_by = cancelled(error)
         try:
             performer.abort(steps, ended_by)

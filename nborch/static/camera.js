@@ -54,7 +54,7 @@ export class Camera {
     const across = (this.width - 2 * this.padding) / Math.max(1, this.scene.width);
     const scale = Math.max(this.smallest, Math.min(1, across));
     // Who goes nearer needs room to look around.
-    const least = scale < 0.5 ? 200 : 0;
+    const least = scale < 0.3 ? 220 : scale < 0.5 ? 130 : 0;
     return Math.max(least, this.scene.height * scale + 2 * this.padding);
   }
 

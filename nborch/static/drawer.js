@@ -36,7 +36,7 @@ export class Drawer {
     this.model = model;
     this.told = told;
     this.sign = element("span", { class: "nb-line-sign" });
-    this.title = element("h3", { class: "nb-drawer-title" });
+    this.title = element("div", { class: "nb-drawer-title" });
     const close = element(
       "button",
       { type: "button", class: "nb-tool", "aria-label": "Close", title: "Close (Esc)", click: () => told.closed() },
@@ -194,7 +194,7 @@ export class Drawer {
   #drawFacts(node) {
     const seconds = secondsOf(node, this.model.now());
     const isRunning = node.ended === null;
-    const source = this.detail?.source_run;
+    const source = node.source_run ?? this.detail?.source_run;
     const saved = node.saved_seconds ?? this.detail?.saved_seconds;
     const took = seconds === null ? "" : isRunning ? growing(seconds) : duration(seconds);
     const usual = node.expected_seconds ? ` (usually ${duration(node.expected_seconds)})` : "";
@@ -240,7 +240,7 @@ export class Drawer {
         attempts.length > 1 && section("Attempts", listOf(attempts.map(attemptOf))),
         detail.inputs?.length ? section("Inputs", listOf(detail.inputs.map(valueOf))) : null,
         detail.outputs?.length ? section("Outputs", listOf(detail.outputs.map(valueOf))) : null,
-        parameters.length
+        parameters.length && !detail.inputs?.length
           ? section("Parameters", listOf(parameters.map(([name, preview]) => valueOf({ name, preview }))))
           : null,
         history.length ? section("History", listOf(history.map((happening) => happeningOf(happening, history[0].at)))) : null,
@@ -262,7 +262,7 @@ function waited(node) {
  * @param {...Child} children
  */
 function section(title, ...children) {
-  return element("section", {}, element("h4", {}, title), ...children);
+  return element("section", { "aria-label": title }, element("div", { class: "nb-heading" }, title), ...children);
 }
 
 /** @param {HTMLElement[]} items */

@@ -30,7 +30,7 @@ const PATIENCE = 2_000;
 const NOTICE_STAYS = 10_000;
 
 /** With fewer runs there is nothing to choose from. */
-const FEW = 2;
+const FEWEST = 2;
 
 /**
  * Show a run within an element, as its messages come in.
@@ -180,7 +180,7 @@ class Graph {
     set(this.root, "data-view", this.model.view);
     this.header.update();
     this.toolbar.update();
-    set(this.toolbar.element, "hidden", count < FEW);
+    set(this.toolbar.element, "hidden", count < FEWEST);
     set(this.main, "hidden", count === 0);
     set(this.empty, "hidden", count > 0);
     say(this.empty, this.#emptyText());

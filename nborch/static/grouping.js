@@ -100,21 +100,31 @@ export class Arrangement {
    * @returns {Item[]}
    */
   #siblings(runs, around, within, classes) {
+    /** @type {Map<number, number>} */
+    const counts = new Map();
+    for (const run of runs) {
+      const of = classes.get(run.id) ?? -1;
+      counts.set(of, (counts.get(of) ?? 0) + 1);
+    }
     /** @type {Map<number, RunNode[]>} */
     const alike = new Map();
+    const items = [];
     for (const run of runs) {
       const of = classes.get(run.id) ?? -1;
       const others = alike.get(of);
-      if (others) others.push(run);
-      else alike.set(of, [run]);
+      if ((counts.get(of) ?? 0) <= MANY) items.push(this.#single(run, around, within, classes));
+      else if (others) others.push(run);
+      else {
+        alike.set(of, [run]);
+        items.push(run);
+      }
     }
-    const items = [];
-    for (const run of runs) {
-      const members = alike.get(classes.get(run.id) ?? -1) ?? [run];
-      if (members.length <= MANY) items.push(this.#single(run, around, within, classes));
-      else if (members[0] === run) items.push(this.#many(members, around, within, classes));
-    }
-    return items;
+    // What stands for many comes where the first of them is.
+    return items.map((item) => {
+      if ("kind" in item && "level" in item) return item;
+      const of = classes.get(item.id) ?? -1;
+      return this.#many(alike.get(of) ?? [item], around, within, classes);
+    });
   }
 
   /**
@@ -314,21 +324,23 @@ function classesOf(nodes) {
   const numbers = new Map();
   /** @type {Set<string>} */
   const begun = new Set();
+  /** @type {RunNode[]} */
+  const waiting = [];
   for (const node of nodes.values()) {
-    const waiting = [node];
+    waiting.push(node);
     while (waiting.length) {
       const next = waiting[waiting.length - 1];
-      if (classes.has(next.id)) {
-        waiting.pop();
-        continue;
-      }
-      const before = begun.has(next.id) ? [] : missing(next, nodes, classes, begun);
-      begun.add(next.id);
-      if (before.length) {
-        for (const upstream of before) waiting.push(upstream);
-        continue;
+      const length = waiting.length;
+      if (!begun.has(next.id)) {
+        begun.add(next.id);
+        for (const id of next.upstream) {
+          const upstream = begun.has(id) ? undefined : nodes.get(id);
+          if (upstream) waiting.push(upstream);
+        }
+        if (waiting.length > length) continue;
       }
       waiting.pop();
+      if (classes.has(next.id)) continue;
       const key = keyOf(next, classes);
       const number = numbers.get(key) ?? numbers.size;
       numbers.set(key, number);
@@ -340,29 +352,16 @@ function classesOf(nodes) {
 
 /**
  * @param {RunNode} node
- * @param {Map<string, RunNode>} nodes
- * @param {Map<string, number>} classes
- * @param {Set<string>} begun
- */
-function missing(node, nodes, classes, begun) {
-  const found = [];
-  for (const id of node.upstream) {
-    const upstream = nodes.get(id);
-    if (upstream && !classes.has(id) && !begun.has(id)) found.push(upstream);
-  }
-  return found;
-}
-
-/**
- * @param {RunNode} node
  * @param {Map<string, number>} classes
  */
 function keyOf(node, classes) {
   if (node.kind === "cell") return `cell|${node.id}`;
-  const upstream = new Set();
+  /** @type {number[]} */
+  const after = [];
   for (const id of node.upstream) {
     const number = classes.get(id);
-    if (number !== undefined) upstream.add(number);
+    if (number !== undefined) after.push(number);
   }
-  return `${[...upstream].sort((a, b) => a - b).join()}|${node.parent}|${node.kind}|${node.of}`;
+  const upstream = after.length > 1 ? [...new Set(after)].sort((a, b) => a - b) : after;
+  return `${upstream.join()}|${node.parent}|${node.kind}|${node.of}`;
 }

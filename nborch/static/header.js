@@ -28,6 +28,7 @@ export class Header {
     this.time = element("span", { class: "nb-run-time nb-quiet" });
     this.cancel = this.#action("cancel", "Cancel");
     this.retry = this.#action("retry", "Retry");
+    this.hint = element("span", { class: "nb-quiet" });
     this.link = element("a", { class: "nb-button", target: "_blank", rel: "noopener" }, "Open ↗");
     this.progress = element("div", { class: "nb-progress", "aria-hidden": "true" });
     this.element = element(
@@ -41,7 +42,7 @@ export class Header {
         this.of,
         this.state,
         this.time,
-        element("span", { class: "nb-actions" }, this.cancel, this.retry, this.link),
+        element("span", { class: "nb-actions" }, this.hint, this.cancel, this.retry, this.link),
       ),
       this.progress,
     );
@@ -70,7 +71,7 @@ export class Header {
     const { run, view } = this.model;
     set(this.element, "hidden", run === null);
     if (!run) return;
-    const state = run.state ?? { type: "PENDING", name: "Pending" };
+    const { state } = run;
     const isCells = view === "cells";
     const signed = `${state.type}|${state.name}`;
     if (signed !== this.#signed) {
@@ -93,9 +94,10 @@ export class Header {
 
   /** @param {import("./protocol.js").Run} run */
   #offer(run) {
-    const can = this.told.canAct ? run.can ?? [] : [];
+    const can = this.told.canAct ? run.can : [];
     set(this.cancel, "hidden", !can.includes("cancel"));
     set(this.retry, "hidden", !can.includes("retry"));
+    say(this.hint, this.told.canAct ? oneLine(run.hint, 200) : "");
     set(this.cancel, "disabled", this.#asked === "cancel");
     set(this.retry, "disabled", this.#asked === "retry");
     say(this.cancel, this.#asked === "cancel" ? "Cancelling…" : "Cancel");

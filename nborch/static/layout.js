@@ -6,8 +6,8 @@ const SWEEPS = 8;
 const FEWER = 4;
 const MANY_PLACES = 5_000;
 const PASSAGE = 8;
-const ROOM = 1_000;
-const ROOM_PER_BOX = 2;
+const ROOM = 4_000;
+const ROOM_PER_BOX = 4;
 const STRAIGHT = 2;
 const HELD = 10_000;
 
@@ -20,16 +20,47 @@ const HELD = 10_000;
  * @property {number} end the greatest edge across
  * @property {number} depth the number of layers
  * @property {Map<string, Place>} boxes
- * @property {{arrow: Arrow, places: Place[]}[]} paths with the places of both boxes
- * @property {Map<string, number>} anchors what to give when the graph has grown
+ * @property {Path[]} paths
+ * @property {() => Map<string, number>} anchors returns what to give when it has grown
  */
 
+/** An arrow, and the places that it passes. */
+class Path {
+  /**
+   * @param {Arrow} arrow
+   * @param {number[]} passed
+   * @param {Places} all
+   */
+  constructor(arrow, passed, all) {
+    this.arrow = arrow;
+    this.passed = passed;
+    this.all = all;
+  }
+
+  /**
+   * Those of both boxes included.
+   * @returns {Place[]}
+   */
+  get places() {
+    return this.passed.map((place) => this.all.at(place));
+  }
+}
+
 class Places {
-  /** @param {number} gap */
-  constructor(gap) {
+  /**
+   * @param {string[]} ids
+   * @param {number} gap
+   */
+  constructor(ids, gap) {
+    this.ids = ids;
     this.gap = gap;
-    /** @type {string[]} */
-    this.names = [];
+    /**
+     * The box whose trunk a place is of, and whether it leaves that; of a box itself.
+     * @type {number[]}
+     */
+    this.owners = [];
+    /** @type {boolean[]} */
+    this.isLeaving = [];
     /** @type {number[]} */
     this.sizes = [];
     /** @type {boolean[]} */
@@ -50,16 +81,18 @@ class Places {
 
   /**
    * Add a place at the end of a layer; return its number.
-   * @param {string} name
+   * @param {number} owner
    * @param {number} layer
    * @param {number} size
    * @param {boolean} isPassage
+   * @param {boolean} [isLeaving]
    */
-  add(name, layer, size, isPassage) {
+  add(owner, layer, size, isPassage, isLeaving = false) {
     while (this.layers.length <= layer) this.layers.push([]);
-    const place = this.names.length;
+    const place = this.owners.length;
     this.layers[layer].push(place);
-    this.names.push(name);
+    this.owners.push(owner);
+    this.isLeaving.push(isLeaving);
     this.sizes.push(size);
     this.isPassage.push(isPassage);
     this.layerOf.push(layer);
@@ -79,12 +112,46 @@ class Places {
     this.above[lower].push(upper);
   }
 
+  /**
+   * Return what a place is called in anchors.
+   * @param {number} place
+   */
+  nameOf(place) {
+    const id = this.ids[this.owners[place]];
+    return this.isPassage[place] ? `${this.layerOf[place]}${this.isLeaving[place] ? ">" : "<"}${id}` : id;
+  }
+
+  /**
+   * @param {number} place
+   * @returns {Place}
+   */
+  at(place) {
+    return { layer: this.layerOf[place], across: this.x[place] };
+  }
+
+  /**
+   * Return arrays to reckon with; making new ones for each layer costs more than that.
+   * @param {number} length
+   */
+  room(length) {
+    if (this.reckoning.offsets.length < length) this.reckoning = roomFor(2 * length);
+    return this.reckoning;
+  }
+
+  reckoning = roomFor(64);
+
   /** @param {number[]} places */
   mean(places) {
     let total = 0;
     for (const place of places) total += this.x[place];
     return total / places.length;
   }
+}
+
+/** @param {number} length */
+function roomFor(length) {
+  const [offsets, means, heavy, wished] = Array.from({ length: 4 }, () => new Float64Array(length));
+  return { offsets, means, heavy, wished, counts: new Uint32Array(length) };
 }
 
 /**
@@ -98,13 +165,13 @@ class Places {
 export function placed(sizes, arrows, gap, anchors = null) {
   const ids = [...sizes.keys()];
   const { depths, kept } = layered(ids, arrows);
-  const places = new Places(gap);
-  ids.forEach((id, n) => places.add(id, depths[n], sizes.get(id) ?? 0, false));
+  const places = new Places(ids, gap);
+  ids.forEach((id, n) => places.add(n, depths[n], sizes.get(id) ?? 0, false));
   const paths = passages(places, ids, depths, kept);
   if (anchors && anchors.size > 0) {
     grow(places, anchors);
   } else {
-    const sweeps = places.names.length > MANY_PLACES ? FEWER : SWEEPS;
+    const sweeps = places.x.length > MANY_PLACES ? FEWER : SWEEPS;
     for (let sweep = 0; sweep < sweeps; sweep += 1) order(places, sweep % 2 === 0);
     align(places, sweeps);
   }
@@ -119,21 +186,20 @@ export function placed(sizes, arrows, gap, anchors = null) {
  * @returns {Placement}
  */
 function placement(places, ids, kept, paths) {
-  const { x, sizes, layerOf } = places;
+  const { x, sizes } = places;
   let [start, end] = ids.length ? [Infinity, -Infinity] : [0, 0];
   for (let place = 0; place < x.length; place += 1) {
     start = Math.min(start, x[place] - sizes[place] / 2);
     end = Math.max(end, x[place] + sizes[place] / 2);
   }
-  /** @param {number} place */
-  const at = (place) => ({ layer: layerOf[place], across: x[place] });
   return {
     start,
     end,
     depth: places.layers.length,
-    boxes: new Map(ids.map((id, n) => [id, at(n)])),
-    paths: kept.map(([a, b], n) => ({ arrow: [ids[a], ids[b]], places: paths[n].map(at) })),
-    anchors: new Map(places.names.map((name, place) => [name, x[place]])),
+    boxes: new Map(ids.map((id, n) => [id, places.at(n)])),
+    paths: kept.map(([a, b], n) => new Path([ids[a], ids[b]], paths[n], places)),
+    // NB. Names of tens of thousands take time, and most graphs do not grow any more.
+    anchors: () => new Map(x.map((across, place) => [places.nameOf(place), across])),
   };
 }
 
@@ -147,7 +213,7 @@ function layered(ids, arrows) {
   const known = distinct(ids, arrows);
   /** @type {number[][]} */
   const below = ids.map(() => []);
-  const missing = ids.map(() => 0);
+  const missing = new Uint32Array(ids.length);
   for (const [a, b] of known) {
     below[a].push(b);
     missing[b] += 1;
@@ -224,7 +290,7 @@ function passages(places, ids, depths, arrows) {
   /** @param {number} n */
   const span = (n) => depths[arrows[n][1]] - depths[arrows[n][0]];
   byLength.sort((one, other) => span(one) - span(other));
-  /** @type {Map<string, number>} */
+  /** @type {Map<number, number>} */
   const trunks = new Map();
   let room = ROOM + ROOM_PER_BOX * ids.length;
   /** @type {number[][]} */
@@ -237,7 +303,7 @@ function passages(places, ids, depths, arrows) {
       continue;
     }
     room -= between;
-    paths[n] = passing(places, ids, depths, [a, b], leaving[a] >= reaching[b], trunks);
+    paths[n] = passing(places, depths, [a, b], leaving[a] >= reaching[b], trunks);
   }
   return paths;
 }
@@ -245,23 +311,23 @@ function passages(places, ids, depths, arrows) {
 /**
  * Return the places of an arrow, along the trunk of its source or that of its target.
  * @param {Places} places
- * @param {string[]} ids
  * @param {number[]} depths
  * @param {[number, number]} arrow
  * @param {boolean} isSource whose trunk it is
- * @param {Map<string, number>} trunks
+ * @param {Map<number, number>} trunks
  */
-function passing(places, ids, depths, [a, b], isSource, trunks) {
+function passing(places, depths, [a, b], isSource, trunks) {
   // From the box that owns the trunk, to where the arrow leaves it.
   const [owner, other, step] = isSource ? [a, b, 1] : [b, a, -1];
   const path = [owner];
   let last = owner;
   for (let layer = depths[owner] + step; layer !== depths[other]; layer += step) {
-    const name = `${layer}${isSource ? ">" : "<"}${ids[owner]}`;
-    let place = trunks.get(name);
+    // Of each box there may be two in a layer.
+    const trunk = (layer * depths.length + owner) * 2 + Number(isSource);
+    let place = trunks.get(trunk);
     if (place === undefined) {
-      place = places.add(name, layer, PASSAGE, true);
-      trunks.set(name, place);
+      place = places.add(owner, layer, PASSAGE, true, isSource);
+      trunks.set(trunk, place);
       if (isSource) places.join(last, place);
       else places.join(place, last);
     }
@@ -281,22 +347,22 @@ function passing(places, ids, depths, [a, b], isSource, trunks) {
  */
 function order(places, forth) {
   const neighbours = forth ? places.above : places.below;
-  const rank = new Float64Array(places.names.length);
-  const mean = new Float64Array(places.names.length);
+  const rank = new Float64Array(places.x.length);
+  const mean = new Float64Array(places.x.length);
   const last = places.layers.length - 1;
   for (let step = 1; step <= last; step += 1) {
     const before = places.layers[forth ? step - 1 : last - step + 1];
     const layer = places.layers[forth ? step : last - step];
-    before.forEach((place, n) => {
-      rank[place] = n;
-    });
-    layer.forEach((place, n) => {
-      const near = neighbours[place];
+    for (let n = 0; n < before.length; n += 1) rank[before[n]] = n;
+    let isSorted = true;
+    for (let n = 0; n < layer.length; n += 1) {
+      const near = neighbours[layer[n]];
       let total = 0;
       for (const other of near) total += rank[other];
-      mean[place] = near.length ? total / near.length : n;
-    });
-    layer.sort((one, other) => mean[one] - mean[other]);
+      mean[layer[n]] = near.length ? total / near.length : n;
+      isSorted &&= n === 0 || mean[layer[n - 1]] <= mean[layer[n]];
+    }
+    if (!isSorted) layer.sort((one, other) => mean[one] - mean[other]);
   }
 }
 
@@ -306,16 +372,20 @@ function order(places, forth) {
  * @param {number} sweeps
  */
 function align(places, sweeps) {
-  for (const layer of places.layers) settle(places, layer, layer.map(() => 0));
+  for (const layer of places.layers) {
+    settle(places, layer, places.room(layer.length).wished.fill(0, 0, layer.length));
+  }
   const count = places.layers.length;
   for (let sweep = 0; sweep < sweeps; sweep += 1) {
     const forth = sweep % 2 === 1;
     const neighbours = forth ? places.above : places.below;
     for (let step = 0; step < count; step += 1) {
       const layer = places.layers[forth ? step : count - 1 - step];
-      const wished = layer.map((place) =>
-        neighbours[place].length ? places.mean(neighbours[place]) : places.x[place],
-      );
+      const { wished } = places.room(layer.length);
+      for (let n = 0; n < layer.length; n += 1) {
+        const near = neighbours[layer[n]];
+        wished[n] = near.length ? places.mean(near) : places.x[layer[n]];
+      }
       settle(places, layer, wished);
     }
   }
@@ -332,7 +402,7 @@ function align(places, sweeps) {
  * @param {Map<string, number>} anchors
  */
 function grow(places, anchors) {
-  const anchor = places.names.map((name) => anchors.get(name));
+  const anchor = places.x.map((_, place) => anchors.get(places.nameOf(place)));
   anchor.forEach((held, place) => {
     if (held !== undefined) places.weights[place] = HELD;
   });
@@ -398,14 +468,11 @@ function led(places, layer, anchor) {
  * non-decreasing: places that would overlap are pooled at their mean.
  * @param {Places} places
  * @param {number[]} layer
- * @param {number[]} wished
+ * @param {ArrayLike<number>} wished
  */
 function settle(places, layer, wished) {
   const { sizes, isPassage, weights, x } = places;
-  const offsets = new Float64Array(layer.length);
-  const means = new Float64Array(layer.length);
-  const heavy = new Float64Array(layer.length);
-  const counts = new Uint32Array(layer.length);
+  const { offsets, means, heavy, counts } = places.room(layer.length);
   let [pools, offset] = [0, 0];
   for (let n = 0; n < layer.length; n += 1) {
     const place = layer[n];

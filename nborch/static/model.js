@@ -42,12 +42,13 @@ export class RunModel {
    * @returns {Change | "gap" | null} null for what is known already
    */
   apply(message) {
+    this.#counted = null;
     if (message.type === "snapshot") return this.#replace(message);
     if (message.seq <= this.seq) return null;
     if (this.run === null || message.seq !== this.seq + 1) return "gap";
     this.seq = message.seq;
     this.#tune(message.now);
-    if (message.run) this.run = message.run;
+    if (message.run) this.run = completeRun(message.run);
     /** @type {Change} */
     const change = { all: false, shape: false, nodes: new Set() };
     for (const told of message.nodes ?? []) {
@@ -68,7 +69,7 @@ export class RunModel {
    * @returns {Change}
    */
   #replace(message) {
-    this.run = message.run;
+    this.run = completeRun(message.run);
     this.view = message.view === "cells" ? "cells" : "run";
     this.seq = message.seq;
     this.nodes = new Map();
@@ -96,7 +97,7 @@ export class RunModel {
 
   /** Whether anything may still happen. */
   get isLive() {
-    return this.run !== null && this.view === "run" && !isOver(this.run.state?.type ?? "");
+    return this.run !== null && this.view === "run" && !isOver(this.run.state.type);
   }
 
   /**
@@ -104,6 +105,14 @@ export class RunModel {
    * @returns {{total: number, over: number, facets: {facet: Facet, count: number}[]}}
    */
   counts() {
+    this.#counted ??= this.#count();
+    return this.#counted;
+  }
+
+  /** @type {{total: number, over: number, facets: {facet: Facet, count: number}[]} | null} */
+  #counted = null;
+
+  #count() {
     const parents = new Set();
     for (const node of this.nodes.values()) {
       if (node.parent !== null) parents.add(node.parent);
@@ -130,7 +139,7 @@ export class RunModel {
    */
   progress() {
     const run = this.run;
-    if (!run || run.started === null || run.started === undefined) return null;
+    if (!run || run.started === null) return null;
     const elapsed = Math.max(0, (run.ended ?? this.now()) - run.started);
     const expected = run.expected_seconds;
     if (run.ended || !expected || expected <= 0) return { elapsed, left: null, share: null };
@@ -152,7 +161,7 @@ export function secondsOf(node, now) {
   if (node.started === null) return null;
   if (node.ended !== null) return Math.max(0, node.ended - node.started);
   if (isOver(node.state.type)) return null;
-  return Math.max(0, now - node.started);
+  return Math.max(0, now - (node.attempts.at(-1)?.started ?? node.started));
 }
 
 /** @type {State} */
@@ -180,7 +189,32 @@ function complete(told) {
     attempts: told.attempts ?? [],
     expected_seconds: told.expected_seconds ?? null,
     saved_seconds: told.saved_seconds ?? null,
+    source_run: told.source_run ?? null,
     why: told.why ?? null,
+  };
+}
+
+/**
+ * Return a run with all that the views ask for, whatever was left out.
+ * @param {Partial<Run>} told
+ * @returns {Run}
+ */
+function completeRun(told) {
+  const state = told.state ?? NO_STATE;
+  return {
+    id: told.id ?? "",
+    kind: told.kind ?? "flow",
+    of: oneLine(told.of),
+    name: oneLine(told.name ?? told.of),
+    state: { type: String(state.type), name: oneLine(state.name, 40), message: state.message },
+    created: told.created ?? null,
+    started: told.started ?? null,
+    ended: told.ended ?? null,
+    expected_seconds: told.expected_seconds ?? null,
+    parameters: told.parameters ?? {},
+    link: told.link ?? null,
+    can: told.can ?? [],
+    hint: told.hint ?? null,
   };
 }
 

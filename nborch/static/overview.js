@@ -12,6 +12,9 @@ import { set, shape } from "./elements.js";
 const WIDTH = 160;
 const HEIGHT = 84;
 
+/** It is drawn after what it is an overview of. */
+const LATER = 150;
+
 export class Overview {
   /**
    * @param {Camera} camera
@@ -20,6 +23,8 @@ export class Overview {
   constructor(camera, go) {
     this.camera = camera;
     this.far = new FarView();
+    /** Draws what is there then. */
+    this.draws = () => {};
     this.frame = shape("rect", { class: "nb-seen", rx: 3 });
     this.element = shape(
       "svg",
@@ -45,28 +50,51 @@ export class Overview {
     return !this.element.hasAttribute("hidden");
   }
 
+  #timer = 0;
+
   /**
+   * Show it where it is needed, and what is seen in it.
    * @param {Scene} scene
    * @param {RunModel} model
    */
   draw(scene, model) {
     const { camera } = this;
     const isNeeded = camera.isPartial && camera.width > 360;
+    const isOther = isNeeded !== this.isShown || scene !== this.far.scene;
     set(this.element, "hidden", !isNeeded);
     if (!isNeeded) return;
     const scale = Math.min(WIDTH / scene.width, HEIGHT / scene.height);
     set(this.element, "viewBox", `0 0 ${Math.round(scene.width)} ${Math.round(scene.height)}`);
     set(this.element, "width", Math.max(24, Math.round(scene.width * scale)));
     set(this.element, "height", Math.max(16, Math.round(scene.height * scale)));
-    this.far.draw(scene, model, null);
-    this.follow(scene);
+    this.#follow(scene);
+    if (isOther) this.refresh(scene, model);
+  }
+
+  /**
+   * Draw the scene again, when what is larger has been drawn.
+   * @param {Scene} scene
+   * @param {RunModel} model
+   */
+  refresh(scene, model) {
+    this.draws = () => this.far.draw(scene, model, null);
+    this.far.isStale = true;
+    if (this.#timer || !this.isShown) return;
+    this.#timer = window.setTimeout(() => {
+      this.#timer = 0;
+      this.draws();
+    }, LATER);
+  }
+
+  destroy() {
+    clearTimeout(this.#timer);
   }
 
   /**
    * Frame what is seen now.
    * @param {Scene} scene
    */
-  follow(scene) {
+  #follow(scene) {
     const { left, top, right, bottom } = this.camera.seen(0);
     const [x, y] = [Math.max(0, left), Math.max(0, top)];
     set(this.frame, "x", x);

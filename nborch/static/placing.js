@@ -7,7 +7,7 @@ import { widthOf } from "./elements.js";
  * @typedef {import("./grouping.js").Item} Item
  * @typedef {import("./grouping.js").Arrangement} Arrangement
  * @typedef {[number, number]} Point
- * @typedef {{id: string, from: Item, to: Item, points: Point[]}} Edge
+ * @typedef {{x: number, width: number, card: number}} Column
  *
  * @typedef {object} Scene
  * @property {Item[]} items those without others within
@@ -37,11 +37,59 @@ const LOOSE = 5;
 /** Measuring more names than this would cost more than it brings. */
 const MEASURED = 2_000;
 
+/** A line from an item to one that depends on it. */
+export class Edge {
+  /**
+   * @param {Item} from
+   * @param {Item} to
+   * @param {import("./layout.js").Placement["paths"][0]} path
+   * @param {Column[]} columns
+   * @param {number} start where the layout begins across
+   */
+  constructor(from, to, path, columns, start) {
+    this.id = `${from.id}\n${to.id}`;
+    this.from = from;
+    this.to = to;
+    this.path = path;
+    this.columns = columns;
+    this.start = start;
+  }
+
+  /** @type {Point[] | null} */
+  #points = null;
+
+  /** What it goes through. Of a large scene, only those that are seen are asked. */
+  get points() {
+    this.#points ??= this.#trace();
+    return this.#points;
+  }
+
+  /** @returns {Point[]} */
+  #trace() {
+    const { from, to, columns } = this;
+    const { places } = this.path;
+    const [left, top] = originOf(from.around);
+    const level = from.y + from.height / 2;
+    /** @type {Point[]} */
+    const points = [[from.x + from.width, level]];
+    const column = columns[places[0].layer];
+    // Past what is wider in its column, it goes straight.
+    if (column.width > from.width + 1) points.push([left + column.x + column.width, level]);
+    for (const { layer, across } of places.slice(1, -1)) {
+      const { x, width } = columns[layer];
+      const y = top + across - this.start;
+      points.push([left + x, y], [left + x + width, y]);
+    }
+    points.push([to.x, to.y + to.height / 2]);
+    return points;
+  }
+}
+
 export class Placer {
   constructor() {
     /**
      * Where things were across, by the item around them: they hardly move from there.
-     * @type {Map<string, Map<string, number>>}
+     * @type {Map<string, () => Map<string, number>>}
      */
     this.anchors = new Map();
   }
@@ -66,7 +114,7 @@ export class Placer {
     for (const item of arrangement.items.values()) {
       (item.isOpen ? scene.frames : scene.items).push(item);
     }
-    move(arrangement.top, 0, 0, scene.edges);
+    move(arrangement.top);
     return { ...scene, ...size };
   }
 
@@ -83,7 +131,8 @@ export class Placer {
    */
   #fill(name, items, arrows, scene) {
     for (const item of items) this.#measure(item, scene);
-    const connected = new Set(arrows.flat());
+    const connected = new Set();
+    for (const [from, to] of arrows) connected.add(from).add(to);
     const loose = items.filter((item) => !connected.has(item));
     const isGrid = loose.length > LOOSE;
     const bound = isGrid ? items.filter((item) => connected.has(item)) : items;
@@ -129,7 +178,7 @@ export class Placer {
     const byId = new Map(items.map((item) => [item.id, item]));
     const sizes = new Map(items.map((item) => [item.id, item.height]));
     const told = arrows.map((pair) => /** @type {[string, string]} */ ([pair[0].id, pair[1].id]));
-    const found = placed(sizes, told, ROW_GAP, this.anchors.get(name) ?? null);
+    const found = placed(sizes, told, ROW_GAP, this.anchors.get(name)?.());
     this.anchors.set(name, found.anchors);
 
     const columns = columnsOf(items, found);
@@ -141,20 +190,9 @@ export class Placer {
       // Cards of a column are as wide as the widest of them.
       if (!item.isOpen) item.width = column.card;
     }
-    for (const { arrow, places } of found.paths) {
-      const [from, to] = arrow.map((id) => byId.get(id));
-      if (!from || !to) continue;
-      /** @type {Point[]} */
-      const points = [[from.x + from.width, from.y + from.height / 2]];
-      const column = columns[places[0].layer];
-      // Past what is wider in its column, it goes straight.
-      if (column.width > from.width + 1) points.push([column.x + column.width, points[0][1]]);
-      for (const { layer, across } of places.slice(1, -1)) {
-        const { x, width } = columns[layer];
-        points.push([x, across - found.start], [x + width, across - found.start]);
-      }
-      points.push([to.x, to.y + to.height / 2]);
-      scene.edges.push({ id: `${from.id}\n${to.id}`, from, to, points });
+    for (const path of found.paths) {
+      const [from, to] = [byId.get(path.arrow[0]), byId.get(path.arrow[1])];
+      if (from && to) scene.edges.push(new Edge(from, to, path, columns, found.start));
     }
     const last = columns[columns.length - 1];
     return { width: last ? last.x + last.width : 0, height: found.end - found.start };
@@ -210,27 +248,24 @@ function columnsOf(items, found) {
 /**
  * Move items, which were placed from 0 within what is around them, to where that is.
  * @param {Item[]} items
- * @param {number} x
- * @param {number} y
- * @param {Edge[]} edges
  */
-function move(items, x, y, edges) {
-  /** @type {Map<Item | null, Point>} */
-  const origins = new Map([[null, [x, y]]]);
+function move(items) {
   const waiting = [...items];
   for (let item = waiting.pop(); item; item = waiting.pop()) {
-    const [left, top] = origins.get(item.around) ?? [0, 0];
+    const [left, top] = originOf(item.around);
     item.x += left;
     item.y += top;
-    if (item.isOpen) {
-      origins.set(item, [item.x + FRAME, item.y + TITLE]);
-      waiting.push(...item.children);
-    }
+    if (item.isOpen) for (const inner of item.children) waiting.push(inner);
   }
-  for (const edge of edges) {
-    const [left, top] = origins.get(edge.from.around) ?? [0, 0];
-    if (left || top) edge.points = edge.points.map(([a, b]) => [a + left, b + top]);
-  }
+}
+
+/**
+ * Return where the first thing within an item is.
+ * @param {Item | null} around
+ * @returns {Point}
+ */
+function originOf(around) {
+  return around ? [around.x + FRAME, around.y + TITLE] : [0, 0];
 }
 
 /**

@@ -1,5 +1,5 @@
 // The messages between Python and the browser, as types; see nborch/view/model.py.
-// Times are seconds since 1970.
+// Times are seconds since 1970. What is null or empty may be left out.
 
 /**
  * @typedef {object} State
@@ -29,6 +29,7 @@
  * @property {Attempt[]} attempts
  * @property {number | null} expected_seconds
  * @property {number | null} saved_seconds
+ * @property {string | null} source_run
  * @property {string | null} why
  *
  * @typedef {object} Run
@@ -44,6 +45,7 @@
  * @property {Record<string, string>} [parameters]
  * @property {string | null} [link]
  * @property {string[]} can
+ * @property {string | null} [hint] what is said in place of a button that cannot work
  *
  * @typedef {object} Snapshot
  * @property {"snapshot"} type

@@ -21,8 +21,8 @@ export const LOOKS = Object.freeze({
   CANCELLED: { label: "Cancelled", glyph: "⊘", dash: "1 3" },
   RUNNING: { label: "Running", glyph: "◐", dash: "" },
   PAUSED: { label: "Paused", glyph: "‖", dash: "9 4" },
-  PENDING: { label: "Pending", glyph: "○", dash: "3 3" },
   SCHEDULED: { label: "Scheduled", glyph: "◷", dash: "5 3" },
+  PENDING: { label: "Pending", glyph: "○", dash: "3 3" },
   COMPLETED: { label: "Completed", glyph: "✓", dash: "" },
 });
 

@@ -74,8 +74,8 @@ const ATTEMPTS = {
   key: "attempts",
   label: "Attempts",
   isNumber: true,
-  value: (node) => node.attempts.length,
-  text: (node) => (node.attempts.length ? `${node.attempts.length}` : ""),
+  value: attemptsOf,
+  text: (node) => `${attemptsOf(node) || ""}`,
 };
 
 /** @type {Column} */
@@ -92,6 +92,11 @@ const WHY = { key: "why", label: "Why", text: (node) => oneLine(node.why, 160) }
 
 const RUN_COLUMNS = [NAME, STATE, TASK, TIME, WAITED, STARTED, ATTEMPTS, SAVED];
 const CELL_COLUMNS = [NAME, STATE, TIME, STARTED, SAVED, WHY];
+
+/** @param {RunNode} node */
+function attemptsOf(node) {
+  return node.attempts.length || (node.started === null ? 0 : 1);
+}
 
 /** @param {RunNode} node */
 function waitedOf(node) {

@@ -112,7 +112,7 @@ export class Timeline {
     /** @type {[number, number][]} */
     const stretches = [];
     for (const node of this.model.nodes.values()) {
-      for (const { started, ended, type } of attemptsOf(node)) {
+      for (const { started, ended, type } of stretchesOf(node)) {
         if (started !== null) stretches.push([started, ended ?? (isOver(type) ? started : now)]);
       }
     }
@@ -194,7 +194,7 @@ export class Timeline {
   #partsOf(node) {
     const { at } = this.scale;
     const now = this.model.now();
-    const attempts = attemptsOf(node).filter(({ started }) => started !== null);
+    const attempts = stretchesOf(node).filter(({ started }) => started !== null);
     const parts = [];
     const first = attempts[0]?.started ?? null;
     const waits = node.created !== null && (first !== null || !isOver(node.state.type));
@@ -231,7 +231,7 @@ function placedAt(tag, kind, share, text = "") {
  * @param {RunNode} node
  * @returns {Attempt[]}
  */
-function attemptsOf(node) {
+function stretchesOf(node) {
   if (node.attempts.length) return node.attempts;
   if (node.started === null) return [];
   const { type, name } = node.state;

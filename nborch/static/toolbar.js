@@ -3,6 +3,7 @@
 import { element, say, set } from "./elements.js";
 import { badge } from "./icons.js";
 import { facetOf } from "./states.js";
+import { numeral } from "./words.js";
 
 /**
  * @typedef {import("./model.js").RunModel} RunModel
@@ -78,7 +79,7 @@ export class Toolbar {
       const chip = this.chips.get(facet.key) ?? this.#chip(facet);
       set(chip, "style", `order:${facets.findIndex((one) => one.facet === facet)}`);
       const told = chip.lastElementChild;
-      if (told) say(told, count.toLocaleString("en"));
+      if (told) say(told, numeral(count));
       set(chip, "aria-pressed", this.chosen.has(facet.key) ? "true" : "false");
     }
   }

@@ -131,11 +131,11 @@ export function curve(points) {
  * @param {Edge} edge
  * @param {Part} part
  */
-function crosses({ points }, part) {
-  const last = points[points.length - 1];
-  if (last[0] < part.left || points[0][0] > part.right) return false;
+function crosses(edge, part) {
+  const { from, to } = edge;
+  if (to.x < part.left || from.x + from.width > part.right) return false;
   let [top, bottom] = [Infinity, -Infinity];
-  for (const [, y] of points) {
+  for (const [, y] of edge.points) {
     top = Math.min(top, y);
     bottom = Math.max(bottom, y);
   }

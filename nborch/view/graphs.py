@@ -49,7 +49,7 @@ class GraphModel:
         """Return what has changed since the last delta, None if nothing has."""
         with self._lock:
             self._fold()
-            changed, gone = self._changed, self._gone
+            changed, gone = self._due(), self._gone
             if not (changed or gone or self._is_run_changed):
                 return None
             self._seq += 1
@@ -63,12 +63,17 @@ class GraphModel:
                 message["gone"] = list(gone)
             if self._is_run_changed:
                 message["run"] = self._run()
-            self._changed, self._gone = {}, {}
+            self._gone = {}
             self._is_run_changed = False
             return message
 
     def _fold(self) -> None:
         """Take in what was told since."""
+
+    def _due(self) -> Mapping[str, Any]:
+        """Return what is to be told of now, of all that has changed."""
+        changed, self._changed = self._changed, {}
+        return changed
 
     def _run(self) -> Message:
         """Return the run of which these are the nodes."""

@@ -21,7 +21,8 @@ From the browser
 RUN
     ``{"id", "kind": "flow" | "task" | "session" | "cells", "of", "name", "state":
     STATE, "created", "started", "ended", "expected_seconds", "parameters": {name:
-    text}, "link": url, "can": ["cancel", "retry", ...]}``.
+    text}, "link": url, "can": ["cancel", "retry", ...], "hint": what is said in place
+    of a button that cannot work}``.
 NODE
     ``{"id", "kind": "task" | "flow" | "cell", "of": the task's name, "name": the
     run's, "parent": the node around it, "upstream": [id], "state": STATE, "order",
@@ -39,12 +40,15 @@ In the view "cells" the name of a state is a word of
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, Self
 
 from nborch.cache.base import ResultStore
 from nborch.events import Event, EventKind
+from nborch.exceptions import NotFound
 from nborch.runs import Run, RunRecord
+from nborch.states import StateType
 from nborch.store.base import RunStore
 from nborch.view.details import detail, log
 from nborch.view.estimates import Estimates, estimated
@@ -53,8 +57,12 @@ from nborch.view.run_nodes import RunNode
 
 __all__ = ["Message", "RunView"]
 
-_CREATED, _STATE = EventKind.CREATED, EventKind.STATE
-_NOTED = EventKind.NOTED
+_CREATED, _STATE, _NOTED = EventKind.CREATED, EventKind.STATE, EventKind.NOTED
+_COMPLETED = StateType.COMPLETED.value
+
+#: Of runs that came and went between two messages, so many are told of at once; and
+#: where less happens.
+PORTION, CALM_PORTION = 100, 1_000
 
 #: Runs that are held because the run around them is not known yet.
 MOST_HELD = 2_000
@@ -104,12 +112,14 @@ class RunView(GraphModel):
         #: Takes an event. It is the listener of a recorder: it costs next to nothing,
         #: and the event is folded in another thread.
         self.take: Callable[[Event], object] = self._events.append
-        self._can, self._link = tuple(can), link
+        self._can, self._link, self._hint = tuple(can), link, ""
         self._root = RunNode(run.to_json(), 0)
         self._parameters = {name: str(each) for name, each in run.parameters.items()}
         self._members: dict[str, RunNode] = {run.id: self._root}
         #: By the run around them, which is not known yet: the events of runs.
         self._strays: dict[str, list[Event]] = {}
+        #: What came and went, and was not told of yet.
+        self._later: dict[str, RunNode] = {}
         self._estimates = Estimates()
         self._position: int | None = None
 
@@ -133,6 +143,11 @@ class RunView(GraphModel):
         return self._root.id
 
     @property
+    def size(self) -> int:
+        """How many nodes it has, by what was folded so far."""
+        return len(self._members) - 1
+
+    @property
     def is_over(self) -> bool:
         """Tell whether the run has ended, by what was folded so far."""
         return self._root.is_over
@@ -151,12 +166,23 @@ class RunView(GraphModel):
                     self._note_change(node)
 
     def change(
-        self, *, can: Iterable[str] | None = None, link: str | None = None
+        self,
+        *,
+        can: Iterable[str] | None = None,
+        link: str | None = None,
+        hint: str | None = None,
     ) -> None:
-        """Take what the browser may ask for from now on."""
+        """Take what the browser may ask for from now on.
+
+        Parameters
+        ----------
+        hint
+            What is said in place of a button that cannot work; "" for nothing more.
+        """
         with self._lock:
             self._can = self._can if can is None else tuple(can)
             self._link = link or self._link
+            self._hint = self._hint if hint is None else hint
             self._is_run_changed = True
 
     def catch_up(self, *, besides: str | None = None) -> None:
@@ -165,19 +191,17 @@ class RunView(GraphModel):
         Parameters
         ----------
         besides
-            The process that tells of its runs itself.
+            The process that tells of its runs itself, from the beginning.
         """
         store, before = self._store, self._position
+        if before is None and besides is not None:
+            before = self._beginning()
+            if before is None:
+                return  # it is not stored yet
         # NB. First: what is written meanwhile is seen twice rather than never.
         position = store.last_sequence()
         if before is None:
-            records = store.within(self.run_id)
-            again = [each.run.id for each in records if each.attempt > 1]
-            attempts = {each: store.events(run_id=each) for each in again}
-            with self._lock:
-                for record in records:
-                    if record.run.process != besides:
-                        self._take_record(record, attempts.get(record.run.id, ()))
+            self._load()
         elif position > before:
             events = store.events(before, besides=besides)
             with self._lock:
@@ -187,11 +211,28 @@ class RunView(GraphModel):
                     position = max(position, events[-1].sequence)
         self._position = position
 
+    def _beginning(self) -> int | None:
+        """Return the place of the run's own first event, if it is stored."""
+        events = self._store.events(run_id=self.run_id)
+        return events[0].sequence if events else None
+
+    def _load(self) -> None:
+        """Take in all that is stored of the run."""
+        records = self._store.within(self.run_id)
+        again = [each.run.id for each in records if each.attempt > 1]
+        attempts = {each: self._store.events(run_id=each) for each in again}
+        with self._lock:
+            for record in records:
+                self._take_record(record, attempts.get(record.run.id, ()))
+
     def detail(self, node: str) -> Message | None:
-        """Return all that is known of a run, None if it is not one of these."""
+        """Return all that is stored of a run; None if nothing is, or it is no node."""
         if node not in self._members:
             return None
-        return detail(self._store, node, self._cache)
+        try:
+            return detail(self._store, node, self._cache)
+        except NotFound:
+            return None  # it has just begun, and is not stored yet
 
     def log(self, node: str, after: int) -> Message:
         """Return the lines of a run from a place on, and the place to go on from."""
@@ -201,21 +242,47 @@ class RunView(GraphModel):
 
     def _fold(self) -> None:
         events, members, changed = self._events, self._members, self._changed
-        root = self._root
+        root, take = self._root, self._events.popleft
         for _ in range(len(events)):
-            event = events.popleft()
-            # NB. The states of runs that are known are nearly all there is.
-            node = members.get(event[0])
+            event = take()
+            run_id, kind, at, attempt, data, _ = event
+            # NB. Here a call of a task pays for being looked at. The states of runs
+            # that are known are nearly all there is.
+            node = members.get(run_id)
             if node is None:
-                self._take_in(event)
-            elif event[1] is _STATE:
-                if node.enter(event[2], event[3], event[4]):
+                if kind is _CREATED:
+                    self._add(event, is_stored=False)
+            elif kind is _STATE:
+                if node.enter(at, attempt, data):
                     if node is root:
                         self._is_run_changed = True
                     else:
-                        changed[node.id] = node
-            elif event[1] is _NOTED:
+                        changed[run_id] = node
+            elif kind is _NOTED:
                 self._take_in(event)
+
+    def _due(self) -> Mapping[str, RunNode]:
+        """Return what is to be told of now: of a flood a portion at a time.
+
+        Where runs end well faster than anybody can see them begin, to tell of each
+        would cost the runs that follow more than it is worth: they come later, at the
+        latest with the end of the whole.
+        """
+        changed, later = self._changed, self._later
+        self._changed = {}
+        if self._root.is_over or len(changed) + len(later) <= PORTION:
+            self._later = {}
+            return {**later, **changed} if later else changed
+        due = {}
+        for run_id, node in changed.items():
+            if node.is_told or node.type != _COMPLETED:
+                due[run_id] = node
+            else:
+                later[run_id] = node
+        rest = PORTION if len(changed) > PORTION else CALM_PORTION
+        for run_id in list(islice(later, max(0, rest - len(due)))):
+            due[run_id] = later.pop(run_id)
+        return due
 
     def _take_in(self, event: Event, *, is_stored: bool = False) -> None:
         """Take in an event, of whatever kind and run."""
@@ -284,18 +351,17 @@ class RunView(GraphModel):
             told["parameters"] = self._parameters
         if self._link:
             told["link"] = self._link
+        if self._hint:
+            told["hint"] = self._hint
         told["can"] = list(self._can)
         return told
 
     def _nodes(self) -> list[Message]:
-        return [
-            self._node(each)
-            for each in self._members.values()
-            if each is not self._root
-        ]
+        return [self._node(n) for n in self._members.values() if n is not self._root]
 
     def _node(self, changed: Any) -> Message:
         node: RunNode = changed
+        node.is_told = True
         told = node.told(self._estimates.tasks.get(node.of))
         if node.parent == self._root.id:
             del told["parent"]

@@ -53,8 +53,10 @@ class Pump:
     def flush(self) -> None:
         """Bring all graphs up to date, in this thread."""
         for graph in tuple(self._graphs):
-            if not _flushed(graph):
-                self.remove(graph)
+            # NB. First: who adds it meanwhile has something new.
+            self.remove(graph)
+            if _flushed(graph):
+                self.add(graph)
 
     def _run(self) -> None:
         while True:
@@ -72,7 +74,7 @@ def _flushed(graph: Pumped) -> bool:
     """Flush a graph; one that fails is left alone: its run goes on without it."""
     try:
         return graph.flush()
-    except Exception:  # noqa: BLE001  # told to who looks for it
+    except Exception:  # told to who looks for it
         import logging
 
         logging.getLogger("nborch.view").debug("No graph any more", exc_info=True)

@@ -27,27 +27,23 @@ class RunNode:
         Its place among the runs of the graph.
     """
 
-    __slots__ = (
-        "_attempt",
-        "_begun",
-        "_past",
-        "_stood",
-        "created",
-        "ended",
-        "id",
-        "is_over",
-        "kind",
-        "message",
-        "name",
-        "of",
-        "order",
-        "parent",
-        "started",
-        "state_details",
-        "state_name",
-        "type",
-        "upstream",
-    )
+    # NB. As long as it is nothing else, each of these is the class's own: one is made
+    # for every call of a task that is looked at.
+    type = "PENDING"
+    state_name = "Pending"
+    message: str | None = None
+    state_details: Mapping[str, Any] | None = None
+    is_over = False
+    started: float | None = None
+    ended: float | None = None
+    #: Whether somebody was told of it.
+    is_told = False
+    #: When it entered its state, and when its present attempt began.
+    _stood = 0.0
+    _begun: float | None = None
+    _attempt = 0
+    #: The attempts before: number, beginning, end.
+    _past: tuple[tuple[int, float, float], ...] = ()
 
     def __init__(self, data: Mapping[str, Any], order: int) -> None:
         details = data["details"]
@@ -61,18 +57,6 @@ class RunNode:
         self.upstream: list[str] | None = details.get("upstream")
         self.kind: str = "cell" if "cell" in details else data["kind"]
         self.name: str = details["label"] if "cell" in details else data["name"]
-        self.type, self.state_name = "PENDING", "Pending"
-        self.message: str | None = None
-        self.state_details: Mapping[str, Any] | None = None
-        self.is_over = False
-        self.started: float | None = None
-        self.ended: float | None = None
-        #: When it entered its state, and when its present attempt began.
-        self._stood = 0.0
-        self._begun: float | None = None
-        self._attempt = 0
-        #: The attempts before: number, beginning, end.
-        self._past: tuple[tuple[int, float, float], ...] = ()
 
     def enter(self, at: float, attempt: int, data: Mapping[str, Any]) -> bool:
         """Enter a state; tell whether it was not known yet.

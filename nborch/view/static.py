@@ -13,7 +13,7 @@ from nborch.view.graphs import Message
 from nborch.view.grouping import Item, arranged, counted
 from nborch.view.portrait import portrait, took
 
-__all__ = ["looks", "picture"]
+__all__ = ["bundle", "picture"]
 
 #: The rows of a table, and the lines of a text, at most.
 ROWS, LINES = 300, 40
@@ -48,12 +48,12 @@ def picture(snapshot: Message) -> str:
     return portrait(scene, _headline(snapshot), snapshot["now"])
 
 
-def looks(snapshot: Message) -> dict[str, str]:
+def bundle(snapshot: Message) -> dict[str, str]:
     """Return a run graph in the forms that front ends show without being trusted.
 
     ::
 
-        looks(RunView.from_store(home.store, run_id).snapshot())["text/plain"]
+        bundle(RunView.from_store(home.store, run_id).snapshot())["text/plain"]
 
     Parameters
     ----------

@@ -3,18 +3,17 @@
 Importing it imports anywidget and ipywidgets, so it is imported by who shows a graph.
 """
 
-import gzip
-import hashlib
 import threading
-from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Protocol
+from uuid import uuid4
 
 import anywidget
 import traitlets
 
 from nborch.static import bundle, css
 from nborch.view.graphs import Message
+from nborch.view.packing import packed
 
 __all__ = ["RunGraph", "Source"]
 
@@ -45,29 +44,6 @@ class Source(Protocol):
         ...
 
 
-#: The shared code of all graphs in a page is unpacked by the first one.
-_LOADER = """\
-const packed = "{packed}";
-const load = async () => {{
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const text = await new Response(stream).text();
-  const url = URL.createObjectURL(new Blob([text], {{ type: "text/javascript" }}));
-  return import(url).finally(() => URL.revokeObjectURL(url));
-}};
-const shared = (globalThis[Symbol.for("nborch graphs")] ??= {{}});
-const {{ default: widget }} = await (shared["{digest}"] ??= load());
-export default widget;
-"""
-
-
-def _packed(source: str) -> str:
-    """Return a module that unpacks another one: each saved notebook holds it."""
-    packed = b64encode(gzip.compress(source.encode(), mtime=0)).decode()
-    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    return _LOADER.format(packed=packed, digest=digest)
-
-
 def _snapshot_of(_value: object, widget: "RunGraph") -> Message:
     return widget.source.snapshot()
 
@@ -93,8 +69,10 @@ class RunGraph(anywidget.AnyWidget):
         Returns the same as a picture and a text, for where widgets are not shown.
     """
 
-    _esm = _packed(bundle())
+    _esm = packed(bundle())
     _css = css()
+    #: By which its views in one page know each other.
+    name = traitlets.Unicode().tag(sync=True)
     #: All there is. It is never set, but made when somebody asks for it.
     snapshot = traitlets.Any().tag(sync=True, to_json=_snapshot_of)
 
@@ -109,7 +87,7 @@ class RunGraph(anywidget.AnyWidget):
         self._act = act
         self._looks = looks
         self._pen = threading.RLock()
-        super().__init__()
+        super().__init__(name=uuid4().hex)
         self.on_msg(self._take)
         _answer_at_once(self.comm)
 
@@ -127,13 +105,23 @@ class RunGraph(anywidget.AnyWidget):
                 self.send(delta)
             return delta is not None
 
+    def send(self, content: Any, buffers: Any = None) -> None:
+        """Send a message to all views."""
+        # NB. Not by ipywidgets' way, which looks for bytes in all that is sent.
+        if self.comm is not None:
+            message = {"method": "custom", "content": content}
+            self.comm.send(data=message, buffers=buffers)
+
     def settle(self) -> None:
         """Have on record how it stands now, for a notebook that is saved by a program.
 
         A front end asks when it saves; others know only what they were sent.
         """
         with self._pen:
-            self.send_state("snapshot")
+            state = {"snapshot": self.source.snapshot()}
+            message = {"method": "update", "state": state, "buffer_paths": []}
+            if self.comm is not None:
+                self.comm.send(data=message, buffers=[])
 
     def tell(self, text: str, level: str = "info") -> None:
         """Show a line of text in the graph."""

@@ -1,18 +1,22 @@
 """Views of real runs: as they happen, from the store, and in detail."""
 
-import time
+from datetime import UTC, datetime, timedelta
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
-from nborch import flow, task
+from nborch import flow, notebook_flow, task
 from nborch.cache_policies import INPUTS
 from nborch.context import current_run
+from nborch.events import run_created, state_entered
 from nborch.logs import get_run_logger
-from nborch.runs import RunKind
+from nborch.runs import Run, RunKind
+from nborch.states import Cached, Completed, Failed, Running
 from nborch.store.sqlite import SQLiteStore
 from nborch.task_runners import ProcessPoolTaskRunner
 from nborch.view.details import detail, log
-from nborch.view.estimates import estimated
+from nborch.view.estimates import Estimates, estimated
 from nborch.view.model import RunView
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -226,29 +230,70 @@ def test_a_view_knows_only_its_own_runs(home):
     assert seen.detail(next(iter(by_id(seen))))["id"] in by_id(seen)
 
 
+def took(store, name, seconds, *, parent=None, state=None):
+    """Store a run that took so many seconds, of what its name begins with."""
+    of = name.partition("-")[0]
+    kind = RunKind.TASK if parent else RunKind.FLOW
+    begin = datetime(2024, 1, 31, tzinfo=UTC)
+    run = Run(name, kind, of, name, begin, "here", parent)
+    end = (state or Completed()).stamped(begin + timedelta(seconds=seconds))
+    states = [Running().stamped(begin), end] if end.name != "Cached" else [end]
+    store.append([run_created(run), *(state_entered(name, s, 1) for s in states)])
+
+
 def test_a_run_is_expected_to_take_what_earlier_ones_took(home):
     """The middle of the last runs that completed and were called is expected."""
+    store = home.store
+    for n, seconds in enumerate((900, 3, 1, 9, 2, 4)):
+        took(store, f"night-{n}", seconds)
+        took(store, f"nap-{n}", seconds / 2, parent=f"night-{n}")
+        took(store, f"nap-{n}-again", 0, parent=f"night-{n}", state=Cached())
+    took(store, "night-7", 50, state=Failed())
+    took(store, "night-8", 70)
+    took(store, "nap-8", 1, parent="night-8")
+    took(store, "day", 5)
 
-    @task(cache_policy=INPUTS)
-    def nap(seconds: float) -> float:
-        time.sleep(seconds)
-        return seconds
+    found = estimated(store, "night", besides="night-8")
 
-    @flow
-    def night(seconds: float) -> None:
-        nap(seconds)
-        if seconds > 1:
-            raise ValueError(seconds)
+    assert found == Estimates(3, {"nap": 1.5})
+    assert estimated(store, "unknown") == Estimates()
+    view = RunView.from_store(store, "night-8").snapshot()
+    assert "expected_seconds" not in view["nodes"][0]
 
-    for seconds in (0.05, 0.06, 0.07):
-        night(seconds)
-    night(0.07)
-    latest = home.store.records(of="night", limit=1)[0].run.id
 
-    found = estimated(home.store, "night", besides=latest)
+def test_what_runs_is_told_with_what_it_will_take(home):
+    """A task that was called before tells how long it takes as a rule."""
+    took(home.store, "night-1", 4)
+    took(home.store, "nap-1", 3, parent="night-1")
+    took(home.store, "night-2", 0, state=Running())
+    took(home.store, "nap-2", 0, parent="night-2", state=Running())
 
-    assert 0.06 <= found.tasks["nap"] < 0.07
-    assert 0.06 <= found.run < 0.1
-    assert estimated(home.store, "unknown").run is None
-    view = RunView.from_store(home.store, latest)
-    assert "expected_seconds" not in view.snapshot()["nodes"][0]
+    view = RunView.from_store(home.store, "night-2").snapshot()
+
+    assert view["run"]["expected_seconds"] == 4
+    assert view["nodes"][0]["expected_seconds"] == 3
+
+
+def test_cells_of_a_notebook_follow_those_they_read_from(home, tmp_path):
+    """In the graph of a notebook's run each cell comes after the cells it reads."""
+    path = tmp_path / "report.ipynb"
+    cells = [
+        "rows = [1, 2]",
+        "%%task total\ntotal = sum(rows)",
+        "other = 1",
+        "print(total)",
+    ]
+    nbformat.write(new_notebook(cells=[*map(new_code_cell, cells)]), path)
+    notebook_flow(path)()
+
+    view = RunView.from_store(home.store, home.store.records(of="report")[0].run.id)
+
+    nodes = {node["id"]: node for node in view.snapshot()["nodes"]}
+    after = {
+        node["name"]: [nodes[each]["name"] for each in node.get("upstream", ())]
+        for node in nodes.values()
+    }
+    assert after == {
+        "cell 1": [], "total": ["cell 1"], "cell 3": [], "cell 4": ["total"],
+    }  # fmt: skip
+    assert {node["kind"] for node in nodes.values()} == {"cell"}

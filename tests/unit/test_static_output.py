@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nborch.showing import SHADES
 from nborch.view.grouping import arranged
-from nborch.view.static import looks, picture
+from nborch.view.static import bundle, picture
 
 NOW = 1_700_000_000.0
 DONE = {"type": "COMPLETED", "name": "Completed"}
@@ -53,7 +53,7 @@ def drawn(text):
 
 def test_the_text_stands_alone():
     """Without pictures one reads what ran, how it ended, how long it took, and why."""
-    told = looks(
+    told = bundle(
         snapshot(
             node("load", started=NOW, ended=NOW + 4.1),
             node("clean", "load", state="Cached", saved_seconds=61),
@@ -83,7 +83,7 @@ def test_the_text_stands_alone():
 
 def test_nothing_in_the_html_needs_trust():
     """Jupyter takes scripts, style sheets, SVG and links out: there are none."""
-    html = looks(snapshot(node("load"), node("clean", "load")))["text/html"]
+    html = bundle(snapshot(node("load"), node("clean", "load")))["text/html"]
 
     tags = set(re.findall(r"<(\w+)", html))
     assert tags <= {
@@ -107,13 +107,13 @@ def test_texts_of_runs_are_shown_as_they_are(name, message):
     assert {each.tag.rpartition("}")[2] for each in root.iter()} == {
         "svg", "title", "g", "rect", "text",
     }  # fmt: skip
-    assert "<script" not in looks(shown)["text/html"].lower()
-    assert len(looks(shown)["text/plain"].splitlines()) <= 4
+    assert "<script" not in bundle(shown)["text/html"].lower()
+    assert len(bundle(shown)["text/plain"].splitlines()) <= 4
 
 
 def test_a_script_in_a_name_is_a_text():
     """The browser is never told to run what a task is called."""
-    html = looks(snapshot(node("a", name="<script>alert(1)</script>")))["text/html"]
+    html = bundle(snapshot(node("a", name="<script>alert(1)</script>")))["text/html"]
 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "<script" not in html
@@ -135,7 +135,7 @@ def test_a_map_over_a_map_is_two_items():
     first = [node(f"a-{n}", "load") for n in range(20)]
     second = [node(f"b-{n}", f"a-{n}") for n in range(20)]
 
-    text = looks(snapshot(node("load"), *first, *second))["text/plain"]
+    text = bundle(snapshot(node("load"), *first, *second))["text/plain"]
 
     assert text.splitlines()[3:] == [
         "  ✓ a × 20  20 completed",  # noqa: RUF001  # as it is shown
@@ -166,7 +166,7 @@ def test_what_is_within_a_subflow_stands_in_its_frame():
     ]
 
     scene = arranged(nodes)
-    text = looks(snapshot(*nodes))["text/plain"]
+    text = bundle(snapshot(*nodes))["text/plain"]
 
     sub = scene.items[1]
     assert [item.label for item in sub.children] == ["x", "y"]
@@ -190,7 +190,7 @@ def test_a_picture_has_no_more_than_can_be_read():
     """Of a thousand different tasks the first ones are drawn, and the rest is told."""
     nodes = [node(f"t{n}") for n in range(1_000)]
 
-    told = looks(snapshot(*nodes))
+    told = bundle(snapshot(*nodes))
 
     assert picture(snapshot(*nodes)).count("<g>") == 300
     assert "… and 700 more" in told["text/html"]
@@ -203,7 +203,7 @@ def test_every_state_has_its_look(state):
     each = node("a")
     each["state"] = {"type": state, "name": state.title()}
 
-    shown = looks(snapshot(each, state=each["state"]))
+    shown = bundle(snapshot(each, state=each["state"]))
 
     assert state.title() in shown["text/plain"]
     assert state.title() in shown["text/html"]
@@ -220,7 +220,7 @@ def test_circles_and_strangers_do_no_harm():
 
 def test_a_run_without_tasks_says_so():
     """An empty graph is a line, not a broken picture."""
-    told = looks(snapshot())
+    told = bundle(snapshot())
 
     assert "no tasks yet" in told["text/plain"]
     assert "<img" not in told["text/html"]

@@ -1,4 +1,4 @@
-"""Flow runs on show: each appears in the cell that calls it, and lives while it runs."""
+"""Flow runs on show: each appears in the cell that calls it, and lives with it."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Live runs: the output of a cell that shows a flow run from its beginning to its end."""
+"""Live runs: an output that shows a flow run from its beginning to its end."""
 
 import sys
 import threading
@@ -12,17 +12,20 @@ from nborch.notebook.displays.posting import posting
 from nborch.notebook.graphs.actions import CANCELLED, Retry
 from nborch.notebook.graphs.following import Following
 from nborch.notebook.graphs.frames import Frame
-from nborch.view.static import bundle as looks
-from nborch.runs import RunKind
-from nborch.showing import of_run
 from nborch.view.graphs import Message
 from nborch.view.kept import KeptGraph
 from nborch.view.pump import pump
+from nborch.view.static import bundle as looks
 
 __all__ = ["LiveRun", "going_on"]
 
 #: Seconds that a run lasts before a widget is made for it.
 SOON = 0.2
+#: While a run goes on, so many times of what telling of it took pass before it is told
+#: of again, if that is more than usual; but not more than so many seconds.
+PAUSE, LONGEST_PAUSE = 10, 1.0
+#: With more nodes it is not drawn before the cell is over, if somebody looks on.
+FEW = 100
 #: Seconds between two pictures, for who reads the notebook while a program runs it.
 PICTURE = 1.0
 #: So many times of what a picture took pass before the next one is made.
@@ -52,7 +55,9 @@ class LiveRun:
         self._takes_widgets = frame.takes_updates
         self._following: Following | None = None
         self._retry: Retry | None = None
-        self._next_picture = 0.0
+        self._next_picture = self._next_telling = 0.0
+        #: The run that has ended, and is still to be drawn.
+        self._ended: Following | None = None
         # What is kept of the context lives as long as the widget: not the values of
         # the run that it is made in.
         for variable in (current_run, current_transaction):
@@ -68,7 +73,7 @@ class LiveRun:
             if self._widget is not None:
                 self._frame.around.run(self._widget.show, following.view)
             elif self._frame.takes_updates:
-                self._frame.show(_announced(context))
+                self._frame.show(following.announcement)
         pump.add(self)
 
     def end(self) -> None:
@@ -79,15 +84,30 @@ class LiveRun:
                 self._frame.around.run(self._end, following)
 
     def _end(self, following: Following) -> None:
-        ended = following.end()
+        following.end()
+        if not self._is_large(following):
+            self._tell(following)
+        if self._is_large(following):
+            # A program that runs the notebook may save it as soon as the cell is over;
+            # a person wants to go on.
+            self._ended = following
+            _unfinished.add(self)
+            pump.add(self)
+        else:
+            self._finish(following)
+
+    def _is_large(self, following: Following) -> bool:
+        return self._frame.is_attended and following.view.size > FEW
+
+    def _finish(self, following: Following) -> None:
+        self._tell(following)
+        ended = following.view.snapshot()
         # Loading what widgets need takes a moment: not at the end of a short run that
         # somebody waits for.
         is_cheap = "anywidget" in sys.modules or not self._frame.is_attended
         if self._widget is None and len(ended["nodes"]) > 1 and is_cheap:
             self._make_widget(following)
         widget = self._widget
-        if widget is not None:
-            widget.flush()
         kept = following.kept()
         if widget is not None:
             widget.source = kept
@@ -113,25 +133,36 @@ class LiveRun:
     def flush(self) -> bool:
         """Show what has changed; tell whether more is to come."""
         with self._lock:
-            following = self._following
-            if following is None:
-                return False
-            self._frame.around.run(self._flush, following)
-            return True
+            if self._following is not None:
+                self._frame.around.run(self._flush, self._following)
+            ended, self._ended = self._ended, None
+            if ended is not None:
+                _unfinished.discard(self)
+                self._frame.around.run(self._finish, ended)
+            return self._following is not None
 
     def _flush(self, following: Following) -> None:
         now = time.monotonic()
         if self._widget is None and now >= following.began + SOON:
             self._make_widget(following)
             if self._widget is not None:
-                self._show(following.view.snapshot())
+                # A picture can wait: it takes longer to draw, and is soon outdated.
+                self._frame.show({**following.announcement, LIVE: self._widget.view()})
         following.look()
+        if now >= self._next_telling:
+            began = time.thread_time()
+            self._tell(following)
+            pause = PAUSE * (time.thread_time() - began)
+            self._next_telling = now + min(pause, LONGEST_PAUSE)
+        if self._frame.takes_updates and not self._frame.is_attended:
+            self._refresh(following, now)
+
+    def _tell(self, following: Following) -> None:
+        """Send what has changed, or take note of it."""
         if self._widget is not None:
             self._widget.flush()
         else:
             following.view.delta()
-        if self._frame.takes_updates and not self._frame.is_attended:
-            self._refresh(following, now)
 
     def _refresh(self, following: Following, now: float) -> None:
         """Bring the picture up to date, for who reads the file of a run notebook."""
@@ -180,11 +211,8 @@ class LiveRun:
         return around
 
 
+#: Those whose run has ended and is still to be drawn: the pump does not hold them.
+_unfinished: set[LiveRun] = set()
+
 #: The graph in which the next flow run appears, if not in one of its own.
 going_on: ContextVar[LiveRun | None] = ContextVar("nborch_going_on", default=None)
-
-
-def _announced(context: RunContext) -> dict[str, str]:
-    """Return what is shown of a run that has just begun."""
-    run = context.run
-    return of_run(RunKind.FLOW, run.name, run.of, ("RUNNING", "Running"))

@@ -56,7 +56,7 @@ def looks_of(record: RunRecord) -> dict[str, Any] | None:
         drawn = DrawnRun(current_home(), record.run.id)
     except NborchError:
         return None  # it is of another store
-    return drawn._repr_mimebundle_()  # noqa: SLF001  # its own module
+    return drawn._repr_mimebundle_()  # its own module
 
 
 def _live(view: RunView, home: Home) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from nborch.notebook.cells import CellTask
 from nborch.notebook.graphs.frames import has_notebook
 from nborch.notebook.graphs.stored import DrawnRun
 from nborch.notebook.preparing import asked
+from nborch.notebook.reruns.cell_graphs import CellGraph
 from nborch.notebook.reruns.checking import check
 from nborch.notebook.reruns.driving import Driver, Session
 from nborch.notebook.reruns.explaining import explained
 from nborch.notebook.reruns.exporting import export
-from nborch.notebook.reruns.following import CellGraph
 from nborch.notebook.reruns.graphing import diagram
 from nborch.notebook.reruns.manual import COMMANDS, command_named, manual
 from nborch.notebook.reruns.planning import Action, Plan, plan

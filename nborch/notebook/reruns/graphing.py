@@ -31,7 +31,8 @@ class Graph:
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         from nborch.pictures import bundle
 
-        shown: dict[str, Any] = dict(bundle(self.diagram, "The cell tasks of this notebook"))
+        title = "The cell tasks of this notebook"
+        shown: dict[str, Any] = dict(bundle(self.diagram, title))
         shown["text/plain"] = str(self)
         shown["text/html"] += "".join(
             f"<div>{escaped(line)}</div>" for line in self.lines

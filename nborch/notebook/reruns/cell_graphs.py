@@ -107,7 +107,7 @@ class CellGraph:
         return log(self._home.store, run.run_id, after)
 
     def flush(self) -> bool:
-        """Send what has changed; tell whether anything has. It is the pump's to call."""
+        """Send what has changed, for the pump; tell whether anything has."""
         return bool(self._around.run(self.widget.flush))
 
     # What happens.
@@ -147,10 +147,7 @@ class CellGraph:
         fresh = [r for r in self._history.tasks if r.number > self._number]
         self._number = self._history.number
         known = {*self._nodes, *(run.identity for run in fresh)}
-        changed = {
-            run.identity: _node(_ended(run), survey, known)
-            for run in fresh
-        }
+        changed = {run.identity: _node(_ended(run), survey, known) for run in fresh}
         if changed:
             self._change(changed)
         self._look_after(max(IDLE, REST * self._took))
