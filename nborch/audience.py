@@ -30,11 +30,7 @@ def drop_audience(onlooker: Onlooker) -> None:
 
 
 def begins(context: Any) -> list[Callable[[], object]]:
-    """Tell that a flow run begins; return what to call when it has ended.
-
-    >>> begins(None)
-    []
-    """
+    """Tell that a flow run begins; return what is to be called when it has ended."""
     leaving = []
     for onlooker in tuple(_onlookers):
         with suppress(Exception):  # the run goes on, whoever looks at it
@@ -50,9 +46,5 @@ def set_portraitist(portraitist: Callable[[Any], dict[str, Any] | None]) -> None
 
 
 def looks_of(record: Any) -> dict[str, Any] | None:
-    """Return a run in the forms that front ends show, if somebody draws runs here.
-
-    >>> looks_of(None) is None or True
-    True
-    """
+    """Return a run in the forms that front ends show, if somebody draws runs here."""
     return _portraitists[0](record) if _portraitists else None

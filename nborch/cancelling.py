@@ -9,7 +9,6 @@ its loop. Code that catches it and goes on gets it again.
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
@@ -50,7 +49,12 @@ class Stopper:
         self.is_over = False
         self._thread = threading.get_ident()
         self._place = Place()
-        self._cancel = _task_here() if awaits else None
+        self._loop: Any = None
+        self._task: Any = None
+        if awaits:
+            self._loop, self._task = _task_here()
+        #: How often the task was asked to end, which is not over with the run.
+        self._requests = 0
         is_main = threading.current_thread() is threading.main_thread()
         self._hears = is_main and not awaits and _listens()
         _stoppers[run_id] = self
@@ -70,10 +74,10 @@ class Stopper:
         if self.is_over:
             return
         _asked[self.run_id] = why
-        if self._cancel is not None:
+        if self._task is not None:
             # A loop that has just closed has nothing left to be cancelled.
             with suppress(RuntimeError):
-                self._cancel()
+                self._loop.call_soon_threadsafe(self._cancel)
         elif self._hears:
             if self not in _due:
                 _due.append(self)
@@ -89,6 +93,14 @@ class Stopper:
         _asked.pop(self.run_id, None)
         with suppress(ValueError):
             _due.remove(self)
+        for _ in range(self._requests):
+            # As who handles its own request: what is around the run sees none of it.
+            self._task.uncancel()
+
+    def _cancel(self) -> None:
+        if not self.is_over:
+            self._requests += 1
+            self._task.cancel()
 
     def tell(self, frame: FrameType | None) -> None:
         """Raise in the main thread, if it may be interrupted where it is."""
@@ -161,21 +173,17 @@ def cancelled(error: BaseException) -> BaseException:
     context = current_run.get()
     while context is not None:
         if context.run.id in _asked:
-            task = asyncio.current_task()
-            if task is not None:
-                # As who handles its own request: timeouts above see none of it.
-                task.uncancel()
             return CancelledRun(_asked[context.run.id])
         context = context.parent
     return error
 
 
-def _task_here() -> Callable[[], object]:
-    """Return what cancels the task that the running loop performs."""
+def _task_here() -> tuple[Any, Any]:
+    """Return the running loop and the task that it performs."""
+    # Costs 25 ms, which a program without async code need not pay.
     import asyncio
 
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    return lambda: loop.call_soon_threadsafe(task.cancel) if task else None
+    return asyncio.get_running_loop(), asyncio.current_task()
 
 
 def _listens() -> bool:

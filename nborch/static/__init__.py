@@ -17,7 +17,9 @@ _IMPORT = re.compile(r'^import\s[^;]*?from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )(?:\{\};\n)?", re.MULTILINE)
 
 #: Comments in lines of their own: they are for who reads the files.
-_COMMENT = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(
+    r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)[ \t]*\n", re.MULTILINE | re.DOTALL
+)
 #: NB. No text of the modules goes over several lines.
 _SPACE = re.compile(r"\n\s*")
 
@@ -26,7 +28,7 @@ _SPACE = re.compile(r"\n\s*")
 def bundle() -> str:
     """Return all modules as one, which imports nothing and exports a widget.
 
-    >>> bundle().rstrip().endswith("export default { render };")
+    >>> bundle().rstrip().endswith("export default { initialize, render, stand };")
     True
     """
     return "\n".join(_stripped(_source(name)) for name in _in_order(ENTRY, set()))

@@ -70,7 +70,10 @@ export class Camera {
     const free = this.height - height * scale;
     return {
       x: Math.min(this.padding, Math.max(x, this.width - this.padding - width * scale)),
-      y: free >= 2 * this.padding ? free / 2 : Math.min(this.padding, Math.max(y, free - this.padding)),
+      y:
+        free >= 2 * this.padding
+          ? free / 2
+          : Math.min(this.padding, Math.max(y, free - this.padding)),
       scale,
     };
   }
@@ -212,6 +215,7 @@ export class Camera {
 function nearest(origin, start, length, room) {
   const margin = Math.min(24, room / 8);
   if (origin + start < margin) return margin - start;
-  if (origin + start + length > room - margin) return Math.min(room - margin - length, room - margin) - start;
+  if (origin + start + length > room - margin)
+    return Math.min(room - margin - length, room - margin) - start;
   return origin;
 }

@@ -108,7 +108,10 @@ export class Card {
     const sized = `${width}|${kind}|${label}|${this.item.members.length}|${this.#isBrief}`;
     if (sized === this.#sized) return;
     this.#sized = sized;
-    for (const [rect, by] of /** @type {[SVGElement, number][]} */ ([[this.box, 0], [this.ring, 3]])) {
+    for (const [rect, by] of /** @type {[SVGElement, number][]} */ ([
+      [this.box, 0],
+      [this.ring, 3],
+    ])) {
       set(rect, "x", -by);
       set(rect, "y", -by);
       set(rect, "width", width + 2 * by);

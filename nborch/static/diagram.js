@@ -120,10 +120,12 @@ export class Diagram {
   resize(width) {
     const { camera } = this.stage;
     if (width <= 0 || width === camera.width) return;
+    // The drawer opens at once; a window is made wider little by little.
+    const isSudden = Math.abs(width - camera.width) > 80;
     camera.width = width;
     if (!this.#isShown || this.#isStale) return;
     if (camera.isHeld) this.stage.draw();
-    else this.stage.refit();
+    else this.stage.refit(isSudden ? 200 : 0);
   }
 
   /** A large graph that grows is laid out as often as there is time for it. */
@@ -226,7 +228,8 @@ export class Diagram {
       if (this.stage.isFar) this.#approach(event);
       return;
     }
-    const isChevron = event.target instanceof Element && event.target.closest(".nb-chevron") !== null;
+    const isChevron =
+      event.target instanceof Element && event.target.closest(".nb-chevron") !== null;
     this.#enter(item.id);
     if (isChevron) this.toggle(item);
     else this.#openOrToggle(item);
@@ -257,7 +260,7 @@ export class Diagram {
    */
   toggle(item) {
     if (item.kind === "node") return;
-    const hadFocus = this.element.contains(document.activeElement);
+    const hadFocus = this.element.matches(":focus-within");
     this.arrangement.chosen.set(item.id, !item.isOpen);
     this.#arrange();
     if (hadFocus) this.#go(this.arrangement.items.get(item.id));

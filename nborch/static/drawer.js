@@ -39,18 +39,36 @@ export class Drawer {
     this.title = element("div", { class: "nb-drawer-title" });
     const close = element(
       "button",
-      { type: "button", class: "nb-tool", "aria-label": "Close", title: "Close (Esc)", click: () => told.closed() },
+      {
+        type: "button",
+        class: "nb-tool",
+        "aria-label": "Close",
+        title: "Close (Esc)",
+        click: () => told.closed(),
+      },
       "✕",
     );
     this.facts = element("dl", { class: "nb-facts" });
     this.body = element("div", { class: "nb-drawer-body" });
-    this.log = element("div", { class: "nb-log", role: "log", tabindex: 0, "aria-label": "Log", "aria-live": "off" });
+    this.log = element("div", {
+      class: "nb-log",
+      role: "log",
+      tabindex: 0,
+      "aria-label": "Log",
+      "aria-live": "off",
+    });
     this.logSection = section("Log", this.log);
     this.element = element(
       "aside",
       { class: "nb-drawer", "aria-label": "Detail", hidden: true },
       element("header", { class: "nb-drawer-head" }, this.sign, this.title, close),
-      element("div", { class: "nb-drawer-scroll", tabindex: 0, role: "region", "aria-label": "Facts" }, this.facts, this.body, this.logSection),
+      element(
+        "div",
+        { class: "nb-drawer-scroll", tabindex: 0, role: "region", "aria-label": "Facts" },
+        this.facts,
+        this.body,
+        this.logSection,
+      ),
     );
     this.id = "";
     /** @type {Detail | null} */
@@ -236,14 +254,23 @@ export class Drawer {
     const parameters = Object.entries(detail.parameters ?? {});
     this.body.replaceChildren(
       ...[
+        detail.remark && element("p", { class: "nb-quiet" }, shortened(detail.remark, 1_000)),
         detail.error && errorOf(detail.error),
         attempts.length > 1 && section("Attempts", listOf(attempts.map(attemptOf))),
         detail.inputs?.length ? section("Inputs", listOf(detail.inputs.map(valueOf))) : null,
         detail.outputs?.length ? section("Outputs", listOf(detail.outputs.map(valueOf))) : null,
         parameters.length && !detail.inputs?.length
-          ? section("Parameters", listOf(parameters.map(([name, preview]) => valueOf({ name, preview }))))
+          ? section(
+              "Parameters",
+              listOf(parameters.map(([name, preview]) => valueOf({ name, preview }))),
+            )
           : null,
-        history.length ? section("History", listOf(history.map((happening) => happeningOf(happening, history[0].at)))) : null,
+        history.length
+          ? section(
+              "History",
+              listOf(history.map((happening) => happeningOf(happening, history[0].at))),
+            )
+          : null,
         detail.code ? section("Code", pre(detail.code)) : null,
       ].filter((part) => part instanceof Node),
     );
@@ -262,7 +289,12 @@ function waited(node) {
  * @param {...Child} children
  */
 function section(title, ...children) {
-  return element("section", { "aria-label": title }, element("div", { class: "nb-heading" }, title), ...children);
+  return element(
+    "section",
+    { "aria-label": title },
+    element("div", { class: "nb-heading" }, title),
+    ...children,
+  );
 }
 
 /** @param {HTMLElement[]} items */
@@ -307,7 +339,13 @@ function valueOf({ name, digest, preview }) {
       "div",
       { class: "nb-value-head" },
       element("span", { class: "nb-code nb-grow" }, oneLine(name)),
-      digest ? element("span", { class: "nb-code nb-quiet", title: oneLine(digest) }, oneLine(digest).slice(0, 10)) : null,
+      digest
+        ? element(
+            "span",
+            { class: "nb-code nb-quiet", title: oneLine(digest) },
+            oneLine(digest).slice(0, 10),
+          )
+        : null,
     ),
     preview ? element("div", { class: "nb-preview" }, shortened(preview, 1_000)) : null,
   );
@@ -322,7 +360,11 @@ function happeningOf({ at, type, name, message }, first) {
     "li",
     { title: clock(at) },
     element("span", { class: "nb-line-sign" }, badge(type, name)),
-    element("span", { class: "nb-grow" }, [oneLine(name), oneLine(message, 160)].filter(Boolean).join(": ")),
+    element(
+      "span",
+      { class: "nb-grow" },
+      [oneLine(name), oneLine(message, 160)].filter(Boolean).join(": "),
+    ),
     element("span", { class: "nb-quiet" }, at > first ? `+${duration(at - first)}` : clock(at)),
   );
 }

@@ -121,7 +121,5 @@ function isSame(items, others) {
 
 /** @param {import("./placing.js").Edge} edge */
 function straight({ points }) {
-  return points
-    .map(([x, y], n) => `${n ? "L" : "M"}${Math.round(x)} ${Math.round(y)}`)
-    .join("");
+  return points.map(([x, y], n) => `${n ? "L" : "M"}${Math.round(x)} ${Math.round(y)}`).join("");
 }

@@ -53,8 +53,10 @@ class Graph {
   constructor(place, connection, options) {
     this.connection = connection;
     this.options = options;
-    this.canAct = options.canAct !== false;
-    this.model = new RunModel();
+    const isKept = Boolean(options.isKept);
+    this.canAct = options.canAct !== false && !isKept;
+    this.canAsk = this.canAct || isKept;
+    this.model = new RunModel(isKept);
     /** @param {Request} message */
     const send = (message) => this.#send(message);
     /** @param {string} id */
@@ -70,10 +72,19 @@ class Graph {
       timeline: new Timeline(this.model, { open }),
       table: new Table(this.model, { open }),
     };
-    this.drawer = new Drawer(this.model, { send, open, canAsk: this.canAct, closed: () => this.#close() });
+    this.drawer = new Drawer(this.model, {
+      send,
+      open,
+      canAsk: this.canAsk,
+      closed: () => this.#close(),
+    });
     this.empty = element("p", { class: "nb-empty" });
-    this.notice = element("p", { class: "nb-notice", role: "alert", hidden: true });
-    this.main = element("div", { class: "nb-main" }, ...Object.values(this.views).map((view) => view.element));
+    this.notice = element("p", { class: "nb-notice", role: "status", hidden: true });
+    this.main = element(
+      "div",
+      { class: "nb-main" },
+      ...Object.values(this.views).map((view) => view.element),
+    );
     this.root = element(
       "section",
       // NB. JupyterLab has shortcuts for single keys, which are not meant here.
@@ -138,7 +149,7 @@ class Graph {
 
   /** @param {Request} message */
   #send(message) {
-    if (this.canAct) this.connection.send(message);
+    if (this.canAsk) this.connection.send(message);
   }
 
   #sync() {
@@ -178,6 +189,7 @@ class Graph {
   #update(change) {
     const count = this.model.nodes.size;
     set(this.root, "data-view", this.model.view);
+    set(this.root, "data-kept", this.model.isKept);
     this.header.update();
     this.toolbar.update();
     set(this.toolbar.element, "hidden", count < FEWEST);
@@ -205,8 +217,9 @@ class Graph {
 
   /** Have a clock only while something goes on. */
   #keepTime() {
-    const isNeeded = [...this.model.nodes.values()].some((node) => node.state.type === "RUNNING");
-    if (isNeeded || this.model.isLive) {
+    const { isKept, isLive, nodes } = this.model;
+    const isNeeded = [...nodes.values()].some((node) => node.state.type === "RUNNING");
+    if (isLive || (isNeeded && !isKept)) {
       if (!this.#timer) this.#timer = window.setInterval(() => this.#tick(), TICK);
     } else {
       clearInterval(this.#timer);
@@ -268,7 +281,7 @@ class Graph {
 
   #close() {
     const { id } = this.drawer;
-    const hadFocus = this.drawer.element.contains(document.activeElement);
+    const hadFocus = this.drawer.element.matches(":focus-within");
     this.drawer.close();
     this.root.classList.remove("nb-has-drawer");
     const view = this.views[this.view];

@@ -106,25 +106,23 @@ export class Arrangement {
       const of = classes.get(run.id) ?? -1;
       counts.set(of, (counts.get(of) ?? 0) + 1);
     }
+    // NB. Most are one of a kind: a list for each of them would take long.
     /** @type {Map<number, RunNode[]>} */
     const alike = new Map();
-    const items = [];
     for (const run of runs) {
       const of = classes.get(run.id) ?? -1;
+      if ((counts.get(of) ?? 0) <= MANY) continue;
       const others = alike.get(of);
-      if ((counts.get(of) ?? 0) <= MANY) items.push(this.#single(run, around, within, classes));
-      else if (others) others.push(run);
-      else {
-        alike.set(of, [run]);
-        items.push(run);
-      }
+      if (others) others.push(run);
+      else alike.set(of, [run]);
     }
-    // What stands for many comes where the first of them is.
-    return items.map((item) => {
-      if ("kind" in item && "level" in item) return item;
-      const of = classes.get(item.id) ?? -1;
-      return this.#many(alike.get(of) ?? [item], around, within, classes);
-    });
+    const items = [];
+    for (const run of runs) {
+      const members = alike.get(classes.get(run.id) ?? -1);
+      if (!members) items.push(this.#single(run, around, within, classes));
+      else if (members[0] === run) items.push(this.#many(members, around, within, classes));
+    }
+    return items;
   }
 
   /**

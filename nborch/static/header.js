@@ -3,7 +3,7 @@
 import { element, say, set } from "./elements.js";
 import { badge } from "./icons.js";
 import { isOver, lookOf } from "./states.js";
-import { about, counted, duration, growing, oneLine } from "./words.js";
+import { about, clock, counted, duration, growing, oneLine } from "./words.js";
 
 /**
  * @typedef {import("./model.js").RunModel} RunModel
@@ -64,7 +64,11 @@ export class Header {
       this.told.send({ op });
       this.update();
     };
-    return element("button", { type: "button", class: "nb-button", click: act, hidden: true }, label);
+    return element(
+      "button",
+      { type: "button", class: "nb-button", click: act, hidden: true },
+      label,
+    );
   }
 
   update() {
@@ -113,7 +117,8 @@ export class Header {
     if (barred === this.#barred) return;
     this.#barred = barred;
     const shares = facets;
-    while (this.progress.childElementCount > shares.length) this.progress.lastElementChild?.remove();
+    while (this.progress.childElementCount > shares.length)
+      this.progress.lastElementChild?.remove();
     while (this.progress.childElementCount < shares.length) this.progress.append(element("span"));
     shares.forEach(({ facet, count }, n) => {
       const part = /** @type {HTMLElement} */ (this.progress.children[n]);
@@ -123,11 +128,16 @@ export class Header {
     });
   }
 
+  /** Say of what does not go on when it was so. */
+  #asOf() {
+    return this.model.isKept ? [`as of ${clock(this.model.keptAt)}`] : [];
+  }
+
   tick() {
     const { run, view } = this.model;
     if (!run) return;
     if (view === "cells") {
-      say(this.time, counted(this.model.nodes.size, "cell task"));
+      say(this.time, [counted(this.model.nodes.size, "cell task"), ...this.#asOf()].join(" · "));
       return;
     }
     const progress = this.model.progress();
@@ -141,7 +151,10 @@ export class Header {
     if (!isEnded) {
       const { total, over } = this.model.counts();
       if (total) parts.push(`${over} of ${total}`);
-      if (left !== null) parts.push(left > 0 ? `about ${about(left)} left` : "longer than usual");
+      if (this.model.isKept) parts.push(...this.#asOf());
+      else if (left !== null) {
+        parts.push(left > 0 ? `about ${about(left)} left` : "longer than usual");
+      }
     }
     say(this.time, parts.join(" · "));
   }

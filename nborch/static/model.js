@@ -19,7 +19,9 @@ import { compareProgress, facetOf, isOver } from "./states.js";
  */
 
 export class RunModel {
-  constructor() {
+  /** @param {boolean} [isKept] whether it stays as it is: time does not go on */
+  constructor(isKept = false) {
+    this.isKept = isKept;
     /** @type {Run | null} */
     this.run = null;
     /** @type {"run" | "cells"} */
@@ -33,6 +35,7 @@ export class RunModel {
 
   /** The time now, by Python's clock. */
   now() {
+    if (this.isKept) return this.keptAt;
     return Date.now() / 1000 - this.ahead;
   }
 
@@ -66,9 +69,11 @@ export class RunModel {
 
   /**
    * @param {Snapshot} message
-   * @returns {Change}
+   * @returns {Change | null}
    */
   #replace(message) {
+    // What is saved with a notebook may come later than what has changed since.
+    if (message.run?.id === this.run?.id && message.seq < this.seq) return null;
     this.run = completeRun(message.run);
     this.view = message.view === "cells" ? "cells" : "run";
     this.seq = message.seq;
@@ -88,16 +93,22 @@ export class RunModel {
    */
   #tune(now) {
     if (typeof now !== "number" || !Number.isFinite(now)) return;
+    this.keptAt = now;
     const ahead = Date.now() / 1000 - now;
-    this.ahead = this.isTuned && ahead > this.ahead ? this.ahead + (ahead - this.ahead) / 50 : ahead;
+    this.ahead =
+      this.isTuned && ahead > this.ahead ? this.ahead + (ahead - this.ahead) / 50 : ahead;
     this.isTuned = true;
   }
 
   isTuned = false;
 
+  /** When what is known was so, by Python's clock. */
+  keptAt = 0;
+
   /** Whether anything may still happen. */
   get isLive() {
-    return this.run !== null && this.view === "run" && !isOver(this.run.state.type);
+    if (this.run === null || this.isKept) return false;
+    return this.view === "run" && !isOver(this.run.state.type);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { placed } from "./layout.js";
 import { widthOf } from "./elements.js";
+import { nameOf } from "./words.js";
 
 /**
  * @typedef {import("./grouping.js").Item} Item
@@ -207,7 +208,10 @@ export class Placer {
   #shelve(items, top, least) {
     const widest = Math.max(...items.map((item) => item.width));
     for (const item of items) if (!item.isOpen) item.width = Math.max(item.width, NARROWEST);
-    const area = items.reduce((sum, item) => sum + (item.width + ROW_GAP) * (item.height + ROW_GAP), 0);
+    const area = items.reduce(
+      (sum, item) => sum + (item.width + ROW_GAP) * (item.height + ROW_GAP),
+      0,
+    );
     const limit = Math.max(Math.sqrt(area * 2.2), least, widest);
     const isEven = items.every((item) => !item.isOpen);
     let [x, y, high, width] = [0, top, 0, 0];
@@ -273,5 +277,5 @@ function originOf(around) {
  * @param {Item} item
  */
 export function labelOf(item) {
-  return item.kind === "many" ? item.node.of || item.node.name : item.node.name;
+  return item.kind === "many" ? item.node.of || item.node.name : nameOf(item.node);
 }

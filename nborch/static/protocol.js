@@ -98,6 +98,7 @@
  * @property {Record<string, string>} [parameters]
  * @property {string[]} [tags]
  * @property {string | null} [code]
+ * @property {string | null} [remark] what is not told here
  *
  * @typedef {{type: "detail", id: string, detail: Detail | null}} DetailMessage
  * @typedef {{type: "log", id: string, lines: LogLine[], next: number}} LogMessage
@@ -118,6 +119,7 @@
  * @property {string | null} [link] the address of the run's page
  * @property {"light" | "dark" | null} [theme] else that of the page around
  * @property {boolean} [canAct] whether there is a Python to ask; true unless told
+ * @property {boolean} [isKept] whether it shows what was kept: nothing happens any more
  */
 
 export {};

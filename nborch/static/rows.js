@@ -70,7 +70,8 @@ export class Rows {
       this.rows.set(node.id, row);
       set(row.element, "data-id", node.id);
       set(row.element, "aria-rowindex", row.element.tagName === "TR" ? first + n + 2 : null);
-      if (before.nextSibling !== row.element) this.list.insertBefore(row.element, before.nextSibling);
+      if (before.nextSibling !== row.element)
+        this.list.insertBefore(row.element, before.nextSibling);
       before = row.element;
       this.#refresh(row, node);
     });

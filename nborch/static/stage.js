@@ -98,10 +98,13 @@ export class Stage {
     this.#glide(this.#viewOfScene(), before, isCalm ? 0 : GLIDE);
   }
 
-  /** Show as much of the scene as fits. */
-  refit() {
+  /**
+   * Show as much of the scene as fits.
+   * @param {number} milliseconds
+   */
+  refit(milliseconds) {
     this.motion.finish();
-    this.#glide(this.#viewOfScene(), new Map(), 0);
+    this.#glide(this.#viewOfScene(), new Map(), milliseconds);
   }
 
   /**
@@ -189,7 +192,11 @@ export class Stage {
   draw(before, share = 1) {
     const { camera, world, scene } = this;
     const { x, y, scale } = camera.view;
-    set(world, "transform", `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${scale.toFixed(4)})`);
+    set(
+      world,
+      "transform",
+      `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${scale.toFixed(4)})`,
+    );
     const seen = camera.seen();
     const items = scene.items.filter((item) => isWithin(item, seen));
     this.isFar = scale < LEGIBLE || items.length > MOST_CARDS;
@@ -205,7 +212,13 @@ export class Stage {
       card.setBrief(scale < READABLE);
     }
     if (this.isFar) this.far.draw(scene, this.model, this.#itemFilter());
-    else this.wires.draw(scene, seen, (item) => at(item, before, share), this.selected || this.hovered);
+    else
+      this.wires.draw(
+        scene,
+        seen,
+        (item) => at(item, before, share),
+        this.selected || this.hovered,
+      );
     if (share === 1) this.overview.draw(scene, this.model);
   }
 

@@ -32,7 +32,7 @@ export function neighbour(arrangement, item, direction) {
     return item.children[0] ?? null;
   }
   const isDown = direction === "down";
-  const ahead = siblings.filter((other) => isDown ? other.y > item.y : other.y < item.y);
+  const ahead = siblings.filter((other) => (isDown ? other.y > item.y : other.y < item.y));
   const inColumn = ahead.filter((other) => overlaps(other, item));
   return closest(inColumn.length ? inColumn : ahead, item) ?? (isDown ? null : item.around);
 }

@@ -5,7 +5,7 @@ import { badge } from "./icons.js";
 import { secondsOf } from "./model.js";
 import { Rows, spacer } from "./rows.js";
 import { compareFacets, facetOf, lookOf } from "./states.js";
-import { clock, duration, growing, oneLine } from "./words.js";
+import { clock, duration, growing, nameOf, oneLine } from "./words.js";
 
 /**
  * @typedef {import("./model.js").RunModel} RunModel
@@ -23,7 +23,7 @@ import { clock, duration, growing, oneLine } from "./words.js";
 const ROW_HEIGHT = 28;
 
 /** @type {Column} */
-const NAME = { key: "name", label: "Name", text: (node) => node.name };
+const NAME = { key: "name", label: "Name", text: nameOf };
 
 /** @type {Column} */
 const STATE = {
@@ -224,7 +224,9 @@ export class Table {
   /** @returns {import("./rows.js").Row} */
   #row() {
     const button = element("button", { type: "button", class: "nb-link" });
-    const cells = this.columns.map(({ isNumber }) => element("td", { class: isNumber ? "nb-number" : "" }));
+    const cells = this.columns.map(({ isNumber }) =>
+      element("td", { class: isNumber ? "nb-number" : "" }),
+    );
     cells[0].append(button);
     const sign = element("span", { class: "nb-line-sign" });
     const state = element("span");

@@ -1,7 +1,7 @@
 // Telling: what a card, a row and a reader's voice say of a run, or of many.
 
 import { compareFacets, facetOf, isCached, isOver, lookOf } from "./states.js";
-import { counted, duration, growing, oneLine } from "./words.js";
+import { counted, duration, growing, nameOf, oneLine } from "./words.js";
 import { secondsOf } from "./model.js";
 
 /**
@@ -138,5 +138,5 @@ export function spokenOf(item, shares, model) {
   const kind = item.kind === "flow" ? `subflow of ${counted(item.members.length, "task")}` : "";
   const took = seconds === null ? "" : duration(seconds);
   const state = node.state.name || lookOf(node.state.type).label;
-  return [node.name, kind, state, took].filter(Boolean).join(", ");
+  return [nameOf(node), kind, state, took].filter(Boolean).join(", ");
 }

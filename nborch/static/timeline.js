@@ -6,6 +6,7 @@ import { Rows, spacer } from "./rows.js";
 import { isOver, lookOf } from "./states.js";
 import { statusOf } from "./telling.js";
 import { timescale } from "./timescale.js";
+import { nameOf } from "./words.js";
 
 /**
  * @typedef {import("./model.js").RunModel} RunModel
@@ -159,12 +160,12 @@ export class Timeline {
           sign.replaceChildren(badge(type, node.state.name));
         }
         set(button, "data-kind", node.kind);
-        say(name, node.name);
-        set(button, "title", `${node.name}\n${statusOf(node, this.model)}`);
+        say(name, nameOf(node));
+        set(button, "title", `${nameOf(node)}\n${statusOf(node, this.model)}`);
         const depth = Math.min(6, this.depths.get(first.id) ?? 0);
         label.style.paddingLeft = `${depth * 14}px`;
         const state = node.state.name || lookOf(type).label;
-        set(button, "aria-label", `${node.name}, ${state}, ${statusOf(node, this.model)}`);
+        set(button, "aria-label", `${nameOf(node)}, ${state}, ${statusOf(node, this.model)}`);
         this.#fill(track, node);
       },
     };
@@ -200,11 +201,18 @@ export class Timeline {
     const waits = node.created !== null && (first !== null || !isOver(node.state.type));
     if (waits && node.created !== null) {
       const until = first ?? this.end;
-      parts.push({ kind: "nb-wait", from: at(node.created), to: at(until), type: "PENDING", state: "", text: "" });
+      parts.push({
+        kind: "nb-wait",
+        from: at(node.created),
+        to: at(until),
+        type: "PENDING",
+        state: "",
+        text: "",
+      });
     }
     for (const { started, ended, type, name, n } of attempts) {
       const from = at(started ?? now);
-      const to = at(ended ?? (isOver(type) ? started ?? now : now));
+      const to = at(ended ?? (isOver(type) ? (started ?? now) : now));
       const text = attempts.length > 1 ? `${n}` : "";
       parts.push({ kind: "nb-attempt", from, to, type, state: name, text });
     }
@@ -255,7 +263,9 @@ function inTime(nodes) {
   const begin = (node) => node.started ?? Infinity;
   for (const siblings of within.values()) {
     // NB. Infinity less Infinity is no number.
-    siblings.sort((a, b) => (begin(a) === begin(b) ? a.order - b.order : begin(a) < begin(b) ? -1 : 1));
+    siblings.sort((a, b) =>
+      begin(a) === begin(b) ? a.order - b.order : begin(a) < begin(b) ? -1 : 1,
+    );
   }
   /** @type {Map<string, number>} */
   const depths = new Map();

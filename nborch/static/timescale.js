@@ -27,7 +27,10 @@ const STEPS = [
 export function timescale(stretches, most = 7) {
   const busy = merged(stretches);
   if (!busy.length) return { at: () => 0, ticks: [], cuts: [] };
-  const work = Math.max(1e-3, busy.reduce((sum, [start, end]) => sum + end - start, 0));
+  const work = Math.max(
+    1e-3,
+    busy.reduce((sum, [start, end]) => sum + end - start, 0),
+  );
   /** @type {{from: number, to: number, start: number, length: number, isCut: boolean}[]} */
   const pieces = [];
   let length = 0;
@@ -50,7 +53,9 @@ export function timescale(stretches, most = 7) {
     const share = span > 0 ? Math.min(1, Math.max(0, (time - piece.from) / span)) : 0;
     return (piece.start + share * piece.length) / length;
   };
-  const cuts = pieces.filter(({ isCut }) => isCut).map((piece) => (piece.start + piece.length / 2) / length);
+  const cuts = pieces
+    .filter(({ isCut }) => isCut)
+    .map((piece) => (piece.start + piece.length / 2) / length);
   return { at, cuts, ticks: ticksOf(busy, at, most, length) };
 }
 
@@ -83,7 +88,12 @@ function ticksOf(busy, at, most, length) {
   const ticks = [];
   for (const [start, end] of busy) {
     for (let n = Math.ceil((start - first) / step - 1e-9); first + n * step <= end; n += 1) {
-      const label = n === 0 ? "0" : duration(n * step).replace(/\.0 s$/, " s").replace(/ min 0 s$/, " min");
+      const label =
+        n === 0
+          ? "0"
+          : duration(n * step)
+              .replace(/\.0 s$/, " s")
+              .replace(/ min 0 s$/, " min");
       ticks.push({ share: at(first + n * step), label });
       if (ticks.length > 4 * most) return ticks;
     }

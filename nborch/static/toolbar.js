@@ -30,7 +30,11 @@ export class Toolbar {
     this.model = model;
     this.told = told;
     this.tabs = VIEWS.map(([view, label]) =>
-      element("button", { type: "button", class: "nb-tab", "data-view": view, click: () => told.view(view) }, label),
+      element(
+        "button",
+        { type: "button", class: "nb-tab", "data-view": view, click: () => told.view(view) },
+        label,
+      ),
     );
     this.counts = element("div", { class: "nb-counts", role: "group", "aria-label": "States" });
     this.search = element("input", {

@@ -1,17 +1,9 @@
 // The widget: the run graph in a notebook, over the channel of ipywidgets.
 
 import { mount } from "./graph.js";
+import { connectionOf, stand, welcome } from "./outputs.js";
 
-/**
- * What anywidget gives for the widget in Python.
- * @typedef {object} WidgetModel
- * @property {(name: string) => any} get
- * @property {(content: any) => void} send
- * @property {(name: string, callback: (...told: any[]) => void) => void} on
- * @property {(name: string, callback: (...told: any[]) => void) => void} off
- *
- * @typedef {import("./protocol.js").Connection} Connection
- */
+/** @typedef {import("./outputs.js").WidgetModel} WidgetModel */
 
 /**
  * A graph in the page, and the view that it is in.
@@ -64,29 +56,17 @@ function render({ model, el }) {
  * @returns {Shown}
  */
 function begin(model) {
-  /** @type {Connection} */
-  const connection = {
-    snapshot: model.get("snapshot") || null,
-    send: (message) => model.send(message),
-    onMessage: (callback) => {
-      /** @param {any} message */
-      const custom = (message) => callback(message);
-      // The snapshot is sent once more at the end, and when the page comes back.
-      const changed = () => {
-        const snapshot = model.get("snapshot");
-        if (snapshot) callback(snapshot);
-      };
-      model.on("msg:custom", custom);
-      model.on("change:snapshot", changed);
-      return () => {
-        model.off("msg:custom", custom);
-        model.off("change:snapshot", changed);
-      };
-    },
-  };
   const place = document.createElement("div");
-  const graph = mount(place, connection, model.get("options") || {});
+  const graph = mount(place, connectionOf(model), model.get("options") || {});
   return { place, el: place, isSeen: false, graph };
 }
 
-export default { render };
+/**
+ * Tell the outputs that wait for a widget; it need not have a view of its own.
+ * @param {{model: WidgetModel}} widget
+ */
+function initialize({ model }) {
+  return welcome(model);
+}
+
+export default { initialize, render, stand };

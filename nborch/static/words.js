@@ -16,6 +16,15 @@ export function duration(seconds) {
 }
 
 /**
+ * Return what a run is called; of a subflow, whose own name may be any two words, the
+ * flow comes first.
+ * @param {{kind: string, of: string, name: string}} node
+ */
+export function nameOf({ kind, of, name }) {
+  return kind === "flow" && of && of !== name ? `${of} · ${name}` : name;
+}
+
+/**
  * Return a duration that is still growing: without parts that would flicker.
  * @param {number} seconds
  */

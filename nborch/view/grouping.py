@@ -55,9 +55,13 @@ class Item:
 
     @property
     def label(self) -> str:
-        """What it is called."""
-        node = self.node
-        return str(node["of"] or node["name"]) if self.is_many else str(node["name"])
+        """What it is called; of a subflow, the flow comes first."""
+        of, name = str(self.node["of"] or ""), str(self.node["name"])
+        if self.is_many:
+            return of or name
+        if self.node.get("kind") == "flow" and of not in {"", name}:
+            return f"{of} · {name}"
+        return name
 
     @property
     def is_one(self) -> bool:

@@ -29,15 +29,17 @@ class KeptGraph:
         self._seq: int = snapshot["seq"]
         told = json.dumps(snapshot, separators=(",", ":"))
         self._packed = zlib.compress(told.encode(), 1)
+        self._run: Message | None = None
         self._store = store
 
     def snapshot(self) -> Message:
         """Return all there is."""
         told: Message = json.loads(zlib.decompress(self._packed))
-        return told | {"seq": self._seq}
+        return told | {"seq": self._seq, "run": self._run or told["run"]}
 
     def changed(self, run: Message) -> Message:
         """Return what tells other facts of the run to who has seen all there is."""
+        self._run = run
         self._seq += 1
         now = time.time()
         return {"type": "delta", "seq": self._seq, "now": now, "run": run, "nodes": []}

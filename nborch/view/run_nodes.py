@@ -1,19 +1,24 @@
 """One run in a graph: where it stands, and the attempts it took to get there."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nborch.runs import RunRecord
-from nborch.states import StateType, is_last
+from nborch.states import FINAL, StateType, is_last
 
 __all__ = ["RunNode"]
 
 _RUNNING = StateType.RUNNING.value
-_COMPLETED = StateType.COMPLETED.value
 _FAILED = StateType.FAILED.value
+# NB. As plain texts, which are found faster.
+_FINAL = frozenset(kind.value for kind in FINAL)
 
 #: A message in a graph shows at most this many letters; the details have all of it.
 LONGEST = 300
+
+#: Of a run that was tried more often, the last attempts are told.
+MOST_ATTEMPTS = 100
 
 
 class RunNode:
@@ -27,67 +32,91 @@ class RunNode:
         Its place among the runs of the graph.
     """
 
-    # NB. As long as it is nothing else, each of these is the class's own: one is made
-    # for every call of a task that is looked at.
-    type = "PENDING"
-    state_name = "Pending"
-    message: str | None = None
-    state_details: Mapping[str, Any] | None = None
-    is_over = False
-    started: float | None = None
-    ended: float | None = None
-    #: Whether somebody was told of it.
-    is_told = False
-    #: When it entered its state, and when its present attempt began.
-    _stood = 0.0
-    _begun: float | None = None
-    _attempt = 0
-    #: The attempts before: number, beginning, end.
-    _past: tuple[tuple[int, float, float], ...] = ()
+    __slots__ = (
+        "_attempt",
+        "_begun",
+        "_past",
+        "_stood",
+        "created",
+        "ended",
+        "id",
+        "is_over",
+        "is_told",
+        "kind",
+        "message",
+        "name",
+        "of",
+        "order",
+        "parent",
+        "started",
+        "state_details",
+        "state_name",
+        "type",
+        "upstream",
+    )
 
     def __init__(self, data: Mapping[str, Any], order: int) -> None:
         details = data["details"]
         self.id: str = data["id"]
         self.of: str = data["of"]
+        self.kind: str = data["kind"]
+        self.name: str = data["name"]
         self.parent: str | None = data["parent_id"]
         self.created: float = data["created"]
         self.order = order
         # NB. No more of it: there may be ten thousand, and the collector walks through
         # all that they hold.
         self.upstream: list[str] | None = details.get("upstream")
-        self.kind: str = "cell" if "cell" in details else data["kind"]
-        self.name: str = details["label"] if "cell" in details else data["name"]
+        self.type, self.state_name = "PENDING", "Pending"
+        self.message: str | None = None
+        self.state_details: Mapping[str, Any] | None = None
+        #: Whether it has ended, and whether somebody was told of it.
+        self.is_over = self.is_told = False
+        self.started: float | None = None
+        self.ended: float | None = None
+        #: When it entered its state, and when its present attempt began.
+        self._stood = 0.0
+        self._begun: float | None = None
+        self._attempt = 0
+        #: The attempts before, if there were some: number, beginning, end.
+        self._past: deque[tuple[int, float, float]] | None = None
+        if "cell" in details:
+            self.kind, self.name = "cell", details["label"]
 
     def enter(self, at: float, attempt: int, data: Mapping[str, Any]) -> bool:
         """Enter a state; tell whether it was not known yet.
 
         Events may come twice, and late: those of the past change nothing.
         """
-        kind, name = data["type"], data["name"]
         if self.is_over or at < self._stood:
             return False
+        kind, name = data["type"], data["name"]
         if at == self._stood and name == self.state_name:
             return False
+        self._stood = at
         if kind == _RUNNING:
-            self._begin(at, attempt)
-        elif self._begun is not None and self.type == _RUNNING:
-            self.ended = at
-        self._stood, self.type, self.state_name = at, kind, name
-        self.message, self.state_details = data["message"], data["details"] or None
-        if is_last(kind, name):
+            if self._begun is None:
+                self.started = self._begun = at
+                self._attempt = attempt
+            elif attempt > self._attempt:
+                self._begin_again(at, attempt)
+            else:
+                self.ended = None  # the same one, after a pause
+        elif kind in _FINAL or is_last(kind, name):
             self.is_over = True
             self.ended = at
+        elif self.type == _RUNNING:
+            self.ended = at
+        self.type, self.state_name = kind, name
+        self.message, self.state_details = data["message"], data["details"]
         return True
 
-    def _begin(self, at: float, attempt: int) -> None:
-        """Begin an attempt, which ends the one before if nothing has."""
-        begun = self._begun
-        if begun is None:
-            self.started = at
-        elif attempt > self._attempt:
-            self._past += ((self._attempt, begun, self.ended or at),)
-        else:
-            return  # the same attempt, after a pause
+    def _begin_again(self, at: float, attempt: int) -> None:
+        """Begin another attempt, which ends the one before if nothing has."""
+        begun = at if self._begun is None else self._begun
+        if self._past is None:
+            self._past = deque(maxlen=MOST_ATTEMPTS - 1)
+        self._past.append((self._attempt, begun, self.ended or at))
         self._attempt, self._begun, self.ended = attempt, at, None
 
     def note(self, facts: Mapping[str, Any]) -> bool:
@@ -110,7 +139,7 @@ class RunNode:
 
     def attempts(self) -> Iterator[dict[str, Any]]:
         """Yield its attempts, with how each ended."""
-        for number, started, ended in self._past:
+        for number, started, ended in self._past or ():
             yield {
                 "n": number,
                 "started": started,

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from nborch.pictures import as_image
-from nborch.showing import GLYPHS, colour, duration, escaped
+from nborch.showing import GLYPHS, SHADES, colour, duration, escaped
 from nborch.view.graphs import Message
 from nborch.view.grouping import Item, arranged, counted
 from nborch.view.portrait import portrait, took
@@ -26,6 +26,8 @@ _CELL = (
     "text-align: left; vertical-align: top; padding: 2px 14px 2px 0; border: none; "
     "white-space: pre-wrap"
 )
+
+_GREY = "#757575"
 
 #: Nodes beyond so many are not drawn: the picture could not be read.
 DRAWN = 300
@@ -179,15 +181,18 @@ def _table(snapshot: Message) -> str:
         more = f"… and {len(items) - ROWS} more"
         rows.append(f'<td colspan="5" style="{_CELL}">{more}</td>')
     body = "".join(f'<tr style="background: none">{row}</tr>' for row in rows)
-    return f'<table style="border-collapse: collapse; {_FONT}">{body}</table>'
+    look = f"border-collapse: collapse; table-layout: auto; {_FONT}"
+    return f'<table style="{look}">{body}</table>'
 
 
 def _row(item: Item, snapshot: Message) -> str:
     kind, name = item.state
     node, now = item.node, snapshot["now"]
-    shade = colour(kind) if kind in GLYPHS else "#757575"
+    # NB. JupyterLab takes the page's colours out of notebooks that are not trusted, and
+    # leaves the plain ones that stand before them.
+    shade = f"{SHADES[kind].line}; color: {colour(kind)}" if kind in SHADES else _GREY
     sign = f'<span style="color: {shade}; font-weight: bold" aria-hidden="true">'
-    sign += f"{GLYPHS.get(kind, '·')}</span> "
+    sign += f"{GLYPHS.get(kind, '·')}</span>\N{NO-BREAK SPACE}"
     state = escaped(_said(item, now) if item.is_many else _one_line(name, 40))
     seconds = None if item.is_many else took(node, now)
     remarks: Iterable[str] = () if item.is_many else _remarks(node)

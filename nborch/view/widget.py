@@ -11,9 +11,9 @@ from uuid import uuid4
 import anywidget
 import traitlets
 
-from nborch.static import bundle, css
 from nborch.view.graphs import Message
-from nborch.view.packing import packed
+from nborch.view.packing import standing, widget_code
+from nborch.view.standalone import details_of
 
 __all__ = ["RunGraph", "Source"]
 
@@ -69,9 +69,8 @@ class RunGraph(anywidget.AnyWidget):
         Returns the same as a picture and a text, for where widgets are not shown.
     """
 
-    _esm = packed(bundle())
-    _css = css()
-    #: By which its views in one page know each other.
+    _esm = widget_code()
+    #: By which its views and outputs in one page know each other.
     name = traitlets.Unicode().tag(sync=True)
     #: All there is. It is never set, but made when somebody asks for it.
     snapshot = traitlets.Any().tag(sync=True, to_json=_snapshot_of)
@@ -127,6 +126,28 @@ class RunGraph(anywidget.AnyWidget):
         """Show a line of text in the graph."""
         with self._pen:
             self.send({"type": "notice", "text": text, "level": level})
+
+    def stand(
+        self, bundle: dict[str, Any], *, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Return an output in which the graph stands in place of its picture.
+
+        NB. It is no view of the widget: of that, nothing were left in a notebook whose
+        kernel has gone. See `nborch.view.packing.standing`.
+
+        Parameters
+        ----------
+        seconds
+            How long the details of runs may be looked up, which are told where there
+            is no widget any more; None for none of them.
+        """
+        with self._pen:
+            snapshot = self.source.snapshot()
+            details = None
+            if seconds is not None:
+                details = details_of(snapshot, self.source.detail, seconds=seconds)
+            html = standing(bundle["text/html"], self.name, snapshot, details)
+            return {**bundle, "text/html": html}
 
     def view(self) -> dict[str, Any]:
         """Return what tells a front end to show it."""

@@ -105,7 +105,9 @@ def opened() -> Iterator[Any]:
             page.set_default_timeout(180_000)
             page.goto(f"http://127.0.0.1:{server.server_address[1]}")
             page.wait_for_function("window.isReady")
-            page.evaluate("(text) => { window.told = JSON.parse(text) }", json.dumps(told))
+            page.evaluate(
+                "(text) => { window.told = JSON.parse(text) }", json.dumps(told)
+            )
             page.evaluate(TIMED)
             return page
 
@@ -119,7 +121,9 @@ def painted(open_page: Any, rounds: int) -> None:
     """Print first paints and updates."""
     from runs_shown import snapshot, staged, tangled
 
-    print(f"\n{'':24}{'first paint':>12}{'best':>8}{'update 500':>12}{'in script':>11}{'elements':>10}")
+    print(
+        f"\n{'':24}{'first paint':>12}{'best':>8}{'update 500':>12}{'in script':>11}{'elements':>10}"
+    )
     for runs in (staged, tangled):
         for count in (1_000, 10_000):
             firsts, updates = [], []

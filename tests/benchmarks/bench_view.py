@@ -117,7 +117,7 @@ def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    rounds = 10 if parser.parse_args().quick else 60
+    rounds = 10 if parser.parse_args().quick else 100
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # to the end
     with temporary_home(), redirect_stderr(nowhere):
         cost_of_looking(rounds)

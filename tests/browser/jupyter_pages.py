@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = str(Path(__file__).parents[2])
 BIN = Path(sys.executable).parent
+APPS = ("LabApp", "JupyterNotebookApp")
 RAN = re.compile(r"\[\d+\]")
 FOLDERS = [
     *["JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"],
@@ -70,7 +71,8 @@ class Jupyter:
             [
                 *[BIN / "jupyter-lab", "--no-browser", "--allow-root"],
                 *["--ip=127.0.0.1", f"--ServerApp.port={port}"],
-                *["--ServerApp.port_retries=0", "--expose-app-in-browser"],
+                "--ServerApp.port_retries=0",
+                *[f"--{app}.expose_app_in_browser=True" for app in APPS],
                 f"--IdentityProvider.token={self.token}",
                 # It asks the network what is new.
                 "--LabApp.news_url=",
@@ -111,7 +113,11 @@ class Jupyter:
     def is_idle(self, name):
         session = self.session(name)
         kernel = session and session["kernel"]
-        return bool(kernel) and kernel["execution_state"] == "idle" and kernel["connections"]
+        return (
+            bool(kernel)
+            and kernel["execution_state"] == "idle"
+            and kernel["connections"]
+        )
 
     def is_busy(self, name):
         session = self.session(name)
@@ -170,7 +176,7 @@ class NotebookPage:
     def address(self):
         places = {
             # A workspace of its own: others' tabs are not opened with it.
-            "lab": f"lab/workspaces/{self.name.partition('.')[0]}/tree/{self.name}",
+            "lab": f"lab/workspaces/{self.name.replace('.', '-')}/tree/{self.name}",
             "notebook": f"notebooks/{self.name}",
         }
         return f"{self.jupyter.address}/{places[self.app]}?token={self.jupyter.token}"
@@ -200,7 +206,8 @@ class NotebookPage:
         theme = "JupyterLab Dark" if is_dark else "JupyterLab Light"
         self.command("apputils:change-theme", theme=theme)
         shown = str(not is_dark).lower()
-        self.page.locator(f"body[data-jp-theme-light={shown}]").wait_for()
+        body = self.page.locator(f"body[data-jp-theme-light={shown}]")
+        body.wait_for(state="attached")
 
     def save(self):
         """Save the notebook; return it as it is in the file."""
@@ -245,7 +252,8 @@ class NotebookPage:
     def printed(self, n):
         """Return the lines that a cell has printed."""
         shown = self.cell(n).locator(".jp-OutputArea-output[data-mime-type*=stdout]")
-        return "\n".join(shown.all_inner_texts()).split("\n")
+        lines = "\n".join(shown.all_inner_texts()).split("\n")
+        return [line for line in lines if line]
 
     def output(self, n):
         return self.cell(n).locator(".jp-OutputArea-output")

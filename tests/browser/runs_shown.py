@@ -26,7 +26,9 @@ def node(id_, of=None, state="COMPLETED", upstream=(), **facts):
         "ended": ended,
         "attempts": []
         if started is None
-        else [{"n": 1, "started": started, "ended": ended, "type": state, "name": name}],
+        else [
+            {"n": 1, "started": started, "ended": ended, "type": state, "name": name}
+        ],
         "expected_seconds": None,
         "saved_seconds": None,
         "why": None,
@@ -78,38 +80,111 @@ def thirty():
     made += [
         node("parse-0", upstream=["fetch-0"], started=BEGUN + 2.4, ended=BEGUN + 3),
         node("parse-1", upstream=["fetch-1"], started=BEGUN + 4, ended=BEGUN + 5.1),
-        node("join-0", upstream=["parse-0", "parse-1"], started=BEGUN + 5.2, ended=BEGUN + 6),
+        node(
+            "join-0",
+            upstream=["parse-0", "parse-1"],
+            started=BEGUN + 5.2,
+            ended=BEGUN + 6,
+        ),
         node("schema-0", state_name="Cached", saved_seconds=12.0),
-        node("validate-0", upstream=["join-0", "schema-0"], started=BEGUN + 6, ended=BEGUN + 9),
-        node("features", "features", "RUNNING", ["validate-0"], kind="flow", started=BEGUN + 9),
+        node(
+            "validate-0",
+            upstream=["join-0", "schema-0"],
+            started=BEGUN + 6,
+            ended=BEGUN + 9,
+        ),
+        node(
+            "features",
+            "features",
+            "RUNNING",
+            ["validate-0"],
+            kind="flow",
+            started=BEGUN + 9,
+        ),
     ]
     for n in range(5):
         state = "COMPLETED" if n < 3 else "RUNNING"
         made.append(
-            node(f"encode-{n}", "encode", state, parent="features", started=BEGUN + 9 + n, ended=BEGUN + 12 + n if n < 3 else None)
+            node(
+                f"encode-{n}",
+                "encode",
+                state,
+                parent="features",
+                started=BEGUN + 9 + n,
+                ended=BEGUN + 12 + n if n < 3 else None,
+            )
         )
-    made.append(node("merge-features", "merge_features", "PENDING", [f"encode-{n}" for n in range(5)], parent="features"))
-    made.append(node("split-0", upstream=["validate-0"], started=BEGUN + 9, ended=BEGUN + 10))
-    for n, state in enumerate(["COMPLETED", "COMPLETED", "RUNNING", "FAILED", "SCHEDULED", "PENDING"]):
+    made.append(
+        node(
+            "merge-features",
+            "merge_features",
+            "PENDING",
+            [f"encode-{n}" for n in range(5)],
+            parent="features",
+        )
+    )
+    made.append(
+        node("split-0", upstream=["validate-0"], started=BEGUN + 9, ended=BEGUN + 10)
+    )
+    for n, state in enumerate(
+        ["COMPLETED", "COMPLETED", "RUNNING", "FAILED", "SCHEDULED", "PENDING"]
+    ):
         facts = {"started": BEGUN + 10 + n if n < 4 else None, "ended": None}
         if n in {0, 1, 3}:
             facts["ended"] = BEGUN + 14 + n
         if n == 2:
             facts["attempts"] = [
-                {"n": 1, "started": BEGUN + 12, "ended": BEGUN + 14, "type": "FAILED", "name": "Failed"},
-                {"n": 2, "started": BEGUN + 16, "ended": None, "type": "RUNNING", "name": "Retrying"},
+                {
+                    "n": 1,
+                    "started": BEGUN + 12,
+                    "ended": BEGUN + 14,
+                    "type": "FAILED",
+                    "name": "Failed",
+                },
+                {
+                    "n": 2,
+                    "started": BEGUN + 16,
+                    "ended": None,
+                    "type": "RUNNING",
+                    "name": "Retrying",
+                },
             ]
-            facts |= {"state_name": "Retrying", "started": BEGUN + 16, "expected_seconds": 8.0}
+            facts |= {
+                "state_name": "Retrying",
+                "started": BEGUN + 16,
+                "expected_seconds": 8.0,
+            }
         if n == 4:
             facts["state_name"] = "AwaitingRetry"
         made.append(node(f"fit-{n}", "fit", state, ["split-0", "features"], **facts))
     made += [
-        node("score-0", "score", "COMPLETED", ["fit-0"], started=BEGUN + 14, ended=BEGUN + 15),
-        node("score-1", "score", "COMPLETED", ["fit-1"], started=BEGUN + 15, ended=BEGUN + 16),
+        node(
+            "score-0",
+            "score",
+            "COMPLETED",
+            ["fit-0"],
+            started=BEGUN + 14,
+            ended=BEGUN + 15,
+        ),
+        node(
+            "score-1",
+            "score",
+            "COMPLETED",
+            ["fit-1"],
+            started=BEGUN + 15,
+            ended=BEGUN + 16,
+        ),
         node("score-2", "score", "PENDING", ["fit-2"]),
-        node("choose_best-0", "choose_best", "PENDING", ["score-0", "score-1", "score-2", "join-0"]),
+        node(
+            "choose_best-0",
+            "choose_best",
+            "PENDING",
+            ["score-0", "score-1", "score-2", "join-0"],
+        ),
         node("plot-0", "plot", "PENDING", ["choose_best-0"]),
-        node("publish_report-0", "publish_report", "PENDING", ["choose_best-0", "plot-0"]),
+        node(
+            "publish_report-0", "publish_report", "PENDING", ["choose_best-0", "plot-0"]
+        ),
         node("notify-0", "notify", "PENDING", ["publish_report-0"]),
     ]
     return made
@@ -120,13 +195,17 @@ def mapped(count=120, done=87):
     made = [node("list_files-0", ended=BEGUN + 0.3)]
     for stage, before in (("read", None), ("clean", "read")):
         for n in range(count):
-            state = "COMPLETED" if n < done else "RUNNING" if n < done + 4 else "PENDING"
+            state = (
+                "COMPLETED" if n < done else "RUNNING" if n < done + 4 else "PENDING"
+            )
             if stage == "clean" and n in {5, 9}:
                 state = "FAILED"
             upstream = [f"{before}-{n}"] if before else ["list_files-0"]
             started = BEGUN + 0.3 + n / 5 if state != "PENDING" else None
             made.append(node(f"{stage}-{n}", stage, state, upstream, started=started))
-    made.append(node("gather-0", "gather", "PENDING", [f"clean-{n}" for n in range(count)]))
+    made.append(
+        node("gather-0", "gather", "PENDING", [f"clean-{n}" for n in range(count)])
+    )
     return made
 
 
@@ -156,6 +235,8 @@ def staged(count, wide=20, seed=2):
         wave = [f"part_{stage + n}-0" for n in range(min(wide, count - len(made)))]
         made += [node(id_, None, chance.choice(states), last) for id_ in wave]
         if len(made) < count:
-            made.append(node(f"gather_{len(made)}-0", None, chance.choice(states), wave))
+            made.append(
+                node(f"gather_{len(made)}-0", None, chance.choice(states), wave)
+            )
         last = [made[-1]["id"]]
     return made

@@ -88,17 +88,20 @@ def test_a_wait_for_submitted_tasks_ends(running, until):
 
 def test_a_coroutine_ends(running, until, home):
     """A flow that awaits ends as Cancelled, with the tasks that it awaits."""
+    begun = threading.Event()
 
     @task
-    async def doze():
+    async def doze(n):
+        if n:
+            begun.set()
         await asyncio.sleep(60)
 
     @flow
     async def awaits():
-        await asyncio.gather(doze(), doze())
+        await asyncio.gather(doze(0), doze(1))
 
     async def main():
-        thread = cancel_soon(running, until)
+        thread = cancel_soon(running, until, begun)
         state = await awaits(return_state=True)
         thread.join()
         # The task around it goes on as if nothing had happened.

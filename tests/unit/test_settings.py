@@ -126,8 +126,7 @@ def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
         ),
         (
             '[tool.nborch]\ngraph = "frieze"\n',
-            "The setting graph cannot be 'frieze'. Choose one of auto, freeze, off."
-            " Did you mean 'freeze'",
+            "graph cannot be 'frieze'. Choose one of auto, freeze, off. Did you mean",
         ),
     ],
 )

@@ -275,3 +275,14 @@ def test_cells_that_changed_are_sent():
     assert message["gone"] == ["c"]
     assert view.delta() is None
     assert [node["id"] for node in view.snapshot()["nodes"]] == ["a", "b"]
+
+
+def test_of_very_many_attempts_the_last_are_told():
+    """A run that is tried again and again does not fill its messages with that."""
+    view = told(RunView(FLOW, None), run_created(run("a")))
+    for n in range(1, 1_001):
+        told(view, entered("a", n, Retrying(), n))
+
+    attempts = nodes(view.snapshot())["a"]["attempts"]
+
+    assert [each["n"] for each in attempts] == list(range(901, 1_001))

@@ -62,6 +62,18 @@ class Frame:
         return "cellId" in self.request.get("metadata", {})
 
     @property
+    def is_of_program(self) -> bool:
+        """Tell whether a program has asked for the cell: nobody answers its questions.
+
+        It saves the notebook when the cell is over; nothing of it is live.
+        """
+        return not (self.is_attended or self._content.get("allow_stdin", False))
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return dict(self.request.get("content") or {})
+
+    @property
     def cell(self) -> str:
         """What tells the execution of one cell from others."""
         return str(self.request.get("header", {}).get("msg_id", ""))

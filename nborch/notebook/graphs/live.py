@@ -15,6 +15,7 @@ from nborch.notebook.graphs.frames import Frame
 from nborch.view.graphs import Message
 from nborch.view.kept import KeptGraph
 from nborch.view.pump import pump
+from nborch.view.standalone import SECONDS, stored
 from nborch.view.static import bundle as looks
 
 __all__ = ["LiveRun", "going_on"]
@@ -24,15 +25,14 @@ SOON = 0.2
 #: While a run goes on, so many times of what telling of it took pass before it is told
 #: of again, if that is more than usual; but not more than so many seconds.
 PAUSE, LONGEST_PAUSE = 10, 1.0
+#: What the details of its runs may take at the end, of the time that the run took.
+SHARE = 0.05
 #: With more nodes it is not drawn before the cell is over, if somebody looks on.
 FEW = 100
 #: Seconds between two pictures, for who reads the notebook while a program runs it.
 PICTURE = 1.0
 #: So many times of what a picture took pass before the next one is made.
 REST = 20
-
-#: The type of a widget's view among the forms of an output.
-LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 class LiveRun:
@@ -52,7 +52,7 @@ class LiveRun:
         # NB. Between the run's own thread, the pump's and that of a button.
         self._lock = threading.RLock()
         self._widget: Any = None
-        self._takes_widgets = frame.takes_updates
+        self._takes_widgets = frame.takes_updates and not frame.is_of_program
         self._following: Following | None = None
         self._retry: Retry | None = None
         self._next_picture = self._next_telling = 0.0
@@ -102,21 +102,49 @@ class LiveRun:
     def _finish(self, following: Following) -> None:
         self._tell(following)
         ended = following.view.snapshot()
-        # Loading what widgets need takes a moment: not at the end of a short run that
-        # somebody waits for.
-        is_cheap = "anywidget" in sys.modules or not self._frame.is_attended
-        if self._widget is None and len(ended["nodes"]) > 1 and is_cheap:
+        if self._freezes:
+            self._drop_widget()
+        elif self._widget is None and self._is_worth_more(ended):
             self._make_widget(following)
-        widget = self._widget
+        # What is told of single runs is looked up in the store.
+        following.home.recorder.flush()
         kept = following.kept()
-        if widget is not None:
-            widget.source = kept
-            widget.settle()
-        if self._freezes and widget is not None:
-            self._widget = None
-            widget.close()
-        self._show(ended)
+        self._frame.show(self._last(ended, kept))
         self._offer(following.retry, kept)
+
+    def _is_worth_more(self, ended: Message) -> bool:
+        """Tell whether a run is shown as more than a picture.
+
+        Loading what widgets need takes a moment: not at the end of a short run that
+        somebody waits for.
+        """
+        is_cheap = "anywidget" in sys.modules or not self._frame.is_attended
+        return len(ended["nodes"]) > 1 and is_cheap and not self._freezes
+
+    def _last(self, ended: Message, kept: KeptGraph) -> dict[str, Any]:
+        """Return the output as it stays."""
+        bundle: dict[str, Any] = dict(looks(ended))
+        if self._widget is not None:
+            self._widget.source = kept
+            self._widget.settle()
+            return dict(self._widget.stand(bundle, seconds=self._seconds(ended)))
+        return stored(bundle, kept) if self._is_worth_more(ended) else bundle
+
+    def _seconds(self, ended: Message) -> float:
+        """Return how long the details of runs may be looked up.
+
+        If somebody waits for the cell, it is a small part of what the run took.
+        """
+        if not (self._frame.is_attended and len(ended["nodes"]) <= FEW):
+            return SECONDS
+        run = ended["run"]
+        took = (run.get("ended") or 0) - (run.get("started") or 0)
+        return min(SECONDS, max(0.0, SHARE * took))
+
+    def _drop_widget(self) -> None:
+        widget, self._widget = self._widget, None
+        if widget is not None:
+            widget.close()
 
     def _offer(self, retry: Retry | None, kept: KeptGraph) -> None:
         """Let who looks at a run that did not complete call it once more.
@@ -147,7 +175,7 @@ class LiveRun:
             self._make_widget(following)
             if self._widget is not None:
                 # A picture can wait: it takes longer to draw, and is soon outdated.
-                self._frame.show({**following.announcement, LIVE: self._widget.view()})
+                self._frame.show(self._widget.stand(following.announcement))
         following.look()
         if now >= self._next_telling:
             began = time.thread_time()
@@ -184,9 +212,9 @@ class LiveRun:
         self._takes_widgets = self._widget is not None
 
     def _show(self, snapshot: Message) -> None:
-        bundle = dict(looks(snapshot))
+        bundle: dict[str, Any] = dict(looks(snapshot))
         if self._widget is not None:
-            bundle[LIVE] = self._widget.view()
+            bundle = self._widget.stand(bundle)
         self._frame.show(bundle)
 
     # From the browser.
@@ -197,8 +225,8 @@ class LiveRun:
         if op == "cancel" and following is not None and following.stopper is not None:
             following.stopper.ask(CANCELLED)
             return None
-        retry, self._retry = self._retry, None
-        if op == "retry" and following is None and retry is not None:
+        if op == "retry" and following is None and self._retry is not None:
+            retry, self._retry = self._retry, None
             retry.start(self._again())
             return None
         return "The run has ended." if following is None else "It goes on already."

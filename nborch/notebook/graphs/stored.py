@@ -8,11 +8,12 @@ from nborch.exceptions import NborchError
 from nborch.home import Home, current_home
 from nborch.notebook.displays.tapping import untapped
 from nborch.notebook.graphs.actions import CANCELLED
-from nborch.notebook.graphs.frames import has_notebook, shell_here
+from nborch.notebook.graphs.frames import Frame, has_notebook, shell_here
 from nborch.runs import RunKind, RunRecord
 from nborch.view.kept import KeptGraph
 from nborch.view.model import RunView
 from nborch.view.pump import pump
+from nborch.view.standalone import SECONDS, stored
 from nborch.view.static import bundle as looks
 
 __all__ = ["DrawnRun", "looks_of"]
@@ -42,10 +43,13 @@ class DrawnRun:
     __repr__ = __str__
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        told = dict(self._looks)
-        if has_notebook(shell_here()):
-            told |= _live(self._view, self._home)
-        return told
+        told: dict[str, Any] = dict(self._looks)
+        shell = shell_here()
+        if not has_notebook(shell):
+            return told
+        if self._view.is_over and Frame(shell).is_of_program:
+            return stored(told, self._view)
+        return _live(told, self._view, self._home)
 
 
 def looks_of(record: RunRecord) -> dict[str, Any] | None:
@@ -59,22 +63,20 @@ def looks_of(record: RunRecord) -> dict[str, Any] | None:
     return drawn._repr_mimebundle_()  # its own module
 
 
-def _live(view: RunView, home: Home) -> dict[str, Any]:
+def _live(told: dict[str, Any], view: RunView, home: Home) -> dict[str, Any]:
     """Return what shows a run in a widget, if there are widgets."""
     try:
-        # Slow to load, and few programs show a widget.
-        from nborch.view.widget import VIEW_MIME
-
         followed = FollowedRun(view, home)
     except Exception:  # noqa: BLE001  # without them, there is the picture
-        return {}
-    return {VIEW_MIME: followed.widget.view()}
+        return told
+    return dict(followed.widget.stand(told, seconds=SECONDS))
 
 
 class FollowedRun:
     """Shows a run in a widget, and follows it by what is stored until it has ended."""
 
     def __init__(self, view: RunView, home: Home) -> None:
+        # Slow to load, and few programs show a widget.
         from nborch.view.widget import RunGraph
 
         self._view = view

@@ -7,11 +7,9 @@ from nborch.diagrams import Box, Diagram
 from nborch.notebook.reruns.staleness import Standing, Status, Survey
 from nborch.notebook.reruns.steps import CellRun
 from nborch.showing import escaped
+from nborch.view.standalone import SECONDS
 
 __all__ = ["Graph", "diagram"]
-
-#: The type of a widget's view among the forms of an output.
-LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 class Graph:
@@ -38,7 +36,7 @@ class Graph:
             f"<div>{escaped(line)}</div>" for line in self.lines
         )
         if self.live is not None:
-            shown[LIVE] = self.live.widget.view()
+            return dict(self.live.widget.stand(shown, seconds=SECONDS))
         return shown
 
 
