@@ -39,6 +39,11 @@ export function shape(tag, settings = {}, ...children) {
  * @returns {Made}
  */
 function filled(made, settings, children) {
+  // NB. On whatever takes the keys itself: JupyterLab looks no further, and its shortcuts
+  // for single keys would delete cells.
+  if ("tabindex" in settings || made.matches("button, a, input")) {
+    made.setAttribute("data-lm-suppress-shortcuts", "true");
+  }
   for (const [name, value] of Object.entries(settings)) {
     if (typeof value === "function") made.addEventListener(name, value);
     else set(made, name, value);

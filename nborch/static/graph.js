@@ -87,8 +87,7 @@ class Graph {
     );
     this.root = element(
       "section",
-      // NB. JupyterLab has shortcuts for single keys, which are not meant here.
-      { class: "nborch", "aria-label": "Run graph", "data-lm-suppress-shortcuts": "true" },
+      { class: "nborch", "aria-label": "Run graph" },
       this.header.element,
       this.toolbar.element,
       this.notice,

@@ -128,18 +128,24 @@ class RunGraph(anywidget.AnyWidget):
             self.send({"type": "notice", "text": text, "level": level})
 
     def stand(
-        self, bundle: dict[str, Any], *, seconds: float | None = None
+        self,
+        bundle: dict[str, Any],
+        *,
+        seconds: float | None = None,
+        has_view: bool = False,
     ) -> dict[str, Any]:
         """Return an output in which the graph stands in place of its picture.
 
-        NB. It is no view of the widget: of that, nothing were left in a notebook whose
-        kernel has gone. See `nborch.view.packing.standing`.
+        NB. It is better no view of the widget: of that, nothing were left in a notebook
+        whose kernel has gone. See `nborch.view.packing.standing`.
 
         Parameters
         ----------
         seconds
             How long the details of runs may be looked up, which are told where there
             is no widget any more; None for none of them.
+        has_view
+            Whether it is a view nevertheless, for as long as the kernel is there.
         """
         with self._pen:
             snapshot = self.source.snapshot()
@@ -147,7 +153,8 @@ class RunGraph(anywidget.AnyWidget):
             if seconds is not None:
                 details = details_of(snapshot, self.source.detail, seconds=seconds)
             html = standing(bundle["text/html"], self.name, snapshot, details)
-            return {**bundle, "text/html": html}
+            view = {VIEW_MIME: self.view()} if has_view else {}
+            return {**bundle, "text/html": html, **view}
 
     def view(self) -> dict[str, Any]:
         """Return what tells a front end to show it."""

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-#: Thirty task runs, of two seconds or so, and a flow that fails.
+#: Thirty task runs, of three seconds or so, and a flow that fails.
 FLOWS = """
 import threading, time
 from nborch import flow, get_run_logger, task
@@ -17,7 +17,7 @@ from nborch.task_runners import ThreadPoolTaskRunner
 
 @task
 def load(n):
-    time.sleep(0.2)
+    time.sleep(0.4)
     return n
 
 @task
@@ -330,7 +330,7 @@ class TestAfterwards:
         assert graph.counts == {"Completed": 30}
         assert not graph.button("Cancel").is_visible()
         graph.button("Table").click()
-        graph.root.locator("tbody tr", has_text="report").wait_for()
+        graph.root.locator("tbody tr", has_text="load").first.wait_for()
 
     @pytest.mark.parametrize("origin", ["saved", "executed"])
     def test_as_a_page(self, browser, jupyter, request, origin):

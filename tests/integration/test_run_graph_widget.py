@@ -102,7 +102,8 @@ class FrontEnd:
     def send(self, code, **metadata):
         client, code = self.kernel.client, textwrap.dedent(code).strip()
         content = {"code": code, "silent": False, "store_history": True}
-        content |= {"user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+        # A program that runs notebooks answers no questions.
+        content |= {"user_expressions": {}, "allow_stdin": True, "stop_on_error": True}
         message = client.session.msg("execute_request", content, metadata=metadata)
         client.shell_channel.send(message)
         return message["header"]["msg_id"]
@@ -227,6 +228,22 @@ class TestAFlowInACell:
         assert is_live(shown[-1])
         assert "30 completed" in shown[-1]["text/plain"]
         assert shown[-1]["text/html"].count("<img") == 1
+
+    @pytest.mark.parametrize(
+        ("cell", "has_view"),
+        [("0a1b2c3d", False), ("vscode-notebook-cell:/n.ipynb#W0sZmlsZQ", True)],
+    )
+    def test_what_is_shown_where(self, front_end, cell, has_view):
+        """A view of the widget is shown only while it lasts, and only where it must be."""
+        front_end.run("flow(name='f')(lambda: [pause(0.3) for _ in range(3)])()")
+        code = "flow(name='g')(lambda: [pause(0.3) for _ in range(3)])()"
+
+        front_end.displays.clear()
+        front_end.wait(front_end.send(code, cellId=cell))
+
+        shown = only(front_end.displays)
+        assert [VIEW in data for data in shown] == [False, has_view, False]
+        assert [is_live(data) for data in shown] == [False, True, True]
 
     def test_what_is_saved_is_how_it_ended(self, front_end):
         """The state that is saved with the notebook is the whole graph at its end."""

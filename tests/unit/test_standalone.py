@@ -123,7 +123,11 @@ class TestDetails:
         told = {
             "log": lines,
             "more_log": False,
-            "error": {"type": "E", "message": "m" * 10**6, "traceback": "x" * 10**6 + "!"},
+            "error": {
+                "type": "E",
+                "message": "m" * 10**6,
+                "traceback": "x" * 10**6 + "!",
+            },
             "inputs": [{"name": "rows", "preview": "r" * 10**6}],
             "parameters": {"rows": "r" * 10**6},
         }

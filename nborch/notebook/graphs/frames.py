@@ -55,23 +55,28 @@ class Frame:
 
     @property
     def is_attended(self) -> bool:
-        """Tell whether a person's front end has asked for the cell, as far as known.
+        """Tell whether a person's front end has asked for the cell, as far as known."""
+        is_notebook = "cellId" in self.request.get("metadata", {})
+        return is_notebook and not self.is_of_program
 
-        Programs that run notebooks send no cell's id along.
+    @property
+    def is_one_page(self) -> bool:
+        """Tell whether its output and the widgets are surely parts of one page.
+
+        So it is in JupyterLab and Notebook 7. VS Code and others show an output in a
+        frame of its own, in which there is a widget only where its view is shown.
         """
-        return "cellId" in self.request.get("metadata", {})
+        cell = str(self.request.get("metadata", {}).get("cellId", ":"))
+        return ":" not in cell  # VS Code's are addresses
 
     @property
     def is_of_program(self) -> bool:
         """Tell whether a program has asked for the cell: nobody answers its questions.
 
-        It saves the notebook when the cell is over; nothing of it is live.
+        It saves the notebook when the cell is over, and nothing of it is live.
         """
-        return not (self.is_attended or self._content.get("allow_stdin", False))
-
-    @property
-    def _content(self) -> dict[str, Any]:
-        return dict(self.request.get("content") or {})
+        content = self.request.get("content", {})
+        return not content.get("allow_stdin", self.takes_updates)
 
     @property
     def cell(self) -> str:

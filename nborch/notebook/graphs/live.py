@@ -175,7 +175,8 @@ class LiveRun:
             self._make_widget(following)
             if self._widget is not None:
                 # A picture can wait: it takes longer to draw, and is soon outdated.
-                self._frame.show(self._widget.stand(following.announcement))
+                told, is_one = following.announcement, self._frame.is_one_page
+                self._frame.show(self._widget.stand(told, has_view=not is_one))
         following.look()
         if now >= self._next_telling:
             began = time.thread_time()

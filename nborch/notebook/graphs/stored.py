@@ -69,7 +69,8 @@ def _live(told: dict[str, Any], view: RunView, home: Home) -> dict[str, Any]:
         followed = FollowedRun(view, home)
     except Exception:  # noqa: BLE001  # without them, there is the picture
         return told
-    return dict(followed.widget.stand(told, seconds=SECONDS))
+    has_view = not (view.is_over or Frame(shell_here()).is_one_page)
+    return dict(followed.widget.stand(told, seconds=SECONDS, has_view=has_view))
 
 
 class FollowedRun:

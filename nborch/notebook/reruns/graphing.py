@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nborch.diagrams import Box, Diagram
+from nborch.notebook.graphs.frames import Frame, shell_here
 from nborch.notebook.reruns.staleness import Standing, Status, Survey
 from nborch.notebook.reruns.steps import CellRun
 from nborch.showing import escaped
@@ -36,7 +37,9 @@ class Graph:
             f"<div>{escaped(line)}</div>" for line in self.lines
         )
         if self.live is not None:
-            return dict(self.live.widget.stand(shown, seconds=SECONDS))
+            has_view = not Frame(shell_here()).is_one_page
+            stand = self.live.widget.stand
+            return dict(stand(shown, seconds=SECONDS, has_view=has_view))
         return shown
 
 
