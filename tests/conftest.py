@@ -182,6 +182,27 @@ def new_kernel():
 
 
 @pytest.fixture(scope="session")
+def run_program():
+    """Run a program that is installed beside this Python; it has to succeed."""
+
+    def run(words, *, folder, environ):
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [program, *words[1:]],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def kernel_processes():
     """Two kernels that all tests share: starting one takes a second."""
     kernels = Kernel(), Kernel()
