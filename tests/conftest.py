@@ -40,6 +40,15 @@ def nobody_encloses():
     assert told is None or not told._providers
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_secret():
+    """What one test hides is not masked in the values of the next."""
+    yield
+    secrets = sys.modules.get("nborch.secrets")
+    if secrets is not None and secrets.hidden():
+        secrets._hidden = secrets._Hidden()
+
+
 @dataclass
 class Ran:
     """What one cell showed, as a front end gets it."""
