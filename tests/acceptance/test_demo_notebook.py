@@ -191,7 +191,7 @@ def test_another_folder(demo):
     """The notebook under another name in another folder uses the same results."""
     elsewhere = demo.folder / "elsewhere"
     elsewhere.mkdir()
-    moved = Demo(elsewhere)
+    moved = Demo(elsewhere, demo.run_program)
     moved.path = moved.path.rename(elsewhere / "renamed.ipynb")
     moved.home = demo.home
     moved.environ = demo.environ
