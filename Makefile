@@ -24,8 +24,11 @@ demo: $(STAMP)-demo
 	@echo "The executed notebook: $(BIN)/jupyter lab notebooks/flights.out.ipynb"
 	@echo "All runs:              $(BIN)/nborch flow-run ls"
 
+# The files of tests are shared out over processors; some tests need two to themselves.
+PYTEST := -m pytest -n auto --maxprocesses 2 --dist loadfile
+
 test: $(STAMP)-test browser
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 check: $(STAMP)-test lint
 	$(BIN)/python -m pytest tests/unit -q
@@ -61,7 +64,7 @@ $(STAMP)-test: $(STAMP)-demo
 test-lowest: browser
 	[ -x .venv-lowest/bin/python ] || $(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[notebooks,test]'
-	.venv-lowest/bin/python -m pytest
+	.venv-lowest/bin/python $(PYTEST)
 
 test-kernels: $(STAMP)-test browser
 	NBORCH_TEST_KERNELS="6.31.0 7.0.1 7.3.0 7.4.0" $(BIN)/python -m pytest tests/browser/test_kernels.py -rP

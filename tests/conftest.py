@@ -40,6 +40,15 @@ def nobody_encloses():
     assert told is None or not told._providers
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_secret():
+    """What one test hides is not masked in the values of the next."""
+    yield
+    secrets = sys.modules.get("nborch.secrets")
+    if secrets is not None and secrets.hidden():
+        secrets._hidden = secrets._Hidden()
+
+
 @dataclass
 class Ran:
     """What one cell showed, as a front end gets it."""
@@ -182,6 +191,27 @@ def new_kernel():
     yield start
     for kernel in started:
         kernel.stop()
+
+
+@pytest.fixture(scope="session")
+def run_program():
+    """Run a program that is installed beside this Python; it has to succeed."""
+
+    def run(words, *, folder, environ):
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [program, *words[1:]],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

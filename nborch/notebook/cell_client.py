@@ -253,14 +253,14 @@ class CellClient:
         """Yield when time is up for a cell, with the words for it."""
         limit = request.marks.limit(self.limits.timeout_seconds)
         if limit is not None:
-            words = f"The cell took longer than {limit:g} seconds."
+            words = f"The cell took longer than {limit:g} s."
             yield request.started + limit, words
         if self._deadline is not None:
             yield self._total()
 
     def _total(self) -> tuple[float, str]:
         """Return when time is up for the run, with the words for it."""
-        words = f"The run took longer than {self.limits.total_seconds:g} seconds."
+        words = f"The run took longer than {self.limits.total_seconds:g} s."
         return self._deadline or 0.0, words
 
     def _cancelled(self) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,21 @@ from nborch.notebook.results.handles import GIVEN, MADE
 from nborch.notebook.results.values import NotebookResult, result_of
 from nborch.notebook.resuming import Resumption, kept_cells, resume
 from nborch.notebook.spilling import Spill
+from nborch.notebook.stamps import (
+    stamp_ended,
+    stamp_finished,
+    stamp_run,
+    stamp_started,
+    stamp_waiting,
+)
 from nborch.parameters import shown
 from nborch.performing import Performer
-from nborch.runs import RunKind, RunRecord, flow_run_name, task_run_name
+from nborch.runs import Run, RunKind, RunRecord, flow_run_name, task_run_name
 from nborch.settings import load_settings
 from nborch.specs import Spec
 from nborch.states import Completed, Pending, Running, State
 
 __all__ = ["CellRun", "NotebookRun"]
-
-_PAPERMILL_STATUS = {
-    CellOutcome.COMPLETED: "completed",
-    CellOutcome.NOT_RUN: "pending",
-    CellOutcome.KEPT: "completed",
-}
 
 
 @dataclass(slots=True)
@@ -188,7 +188,7 @@ class NotebookRun:
         folder = self.home.folder / "outputs" / context.run.id
         limit = self.home.settings.output_size_limit
         try:
-            self._prepare()
+            self._prepare(context.run)
             for index in kept:
                 # What it gave then counts now.
                 self._by_index[index].note(given.get(index, {}))
@@ -207,7 +207,7 @@ class NotebookRun:
             ended = state_of_error(context.spec, error)
             raise
         finally:
-            self._conclude(ended)
+            self._conclude(context.run, ended)
 
     def facts(self) -> dict[str, Any]:
         """Return the details of the flow run."""
@@ -238,8 +238,7 @@ class NotebookRun:
         """Enter Running; tell the kernel which run its cell is."""
         cell = self._by_index[index]
         cell.enter(Running())
-        stamp = {"status": "running", "start_time": _now(), "exception": False}
-        self.nb.cells[index].metadata["papermill"].update(stamp)
+        stamp_started(self.nb.cells[index])
         self._changed(index)
         run = cell.context.run
         return {
@@ -264,17 +263,7 @@ class NotebookRun:
         """Enter the state that the cell ended in."""
         node = self.nb.cells[report.index]
         self._by_index[report.index].end(report, node)
-        if report.outcome is not CellOutcome.NOT_RUN:
-            started = node.metadata["papermill"].get("start_time")
-            node.metadata["papermill"].update(
-                {
-                    "status": _PAPERMILL_STATUS.get(report.outcome, "failed"),
-                    "exception": report.outcome.ends_the_run,
-                    "start_time": started or _now(),
-                    "end_time": _now(),
-                    "duration": round(report.seconds, 6),
-                }
-            )
+        stamp_finished(node, report)
         is_once = marks_of(node, report.index + 1).once
         self._changed(report.index, force=report.outcome.ends_the_run or is_once)
         if is_once:
@@ -306,30 +295,16 @@ class NotebookRun:
             for index, facts in found.items()
         }
 
-    def _prepare(self) -> None:
+    def _prepare(self, run: Run) -> None:
         """Make a pending task run for each code cell."""
-        self.nb.metadata.setdefault("papermill", {}).update(
-            {
-                "start_time": _now(),
-                "end_time": None,
-                "duration": None,
-                "exception": None,
-            }
-        )
+        stamp_waiting(self.nb)
         makers = makers_of(self.nb)
         for index, node in enumerate(self.nb.cells):
-            node.metadata["papermill"] = {
-                "status": "pending",
-                "exception": None,
-                "start_time": None,
-                "end_time": None,
-                "duration": None,
-            }
             if node.cell_type == "code" and node.source.strip():
                 upstream = [self._by_index[n] for n in makers.get(index, ())]
                 self._by_index[index] = self._cell_run(index, node, upstream)
                 self.cells.append(self._by_index[index])
-        self._sign(None)
+        stamp_run(self.nb, run, None)
         self._save()
         if self.on_change is not None:
             self.on_change(self)
@@ -365,17 +340,12 @@ class NotebookRun:
             self._document.touch_all()
             self._document.save(force=True)
 
-    def _conclude(self, ended: State | None) -> None:
+    def _conclude(self, run: Run, ended: State | None) -> None:
         """Leave no cell's run open, and the document as it is to stay."""
         for cell in self.cells:
             cell.close()
-        about = self.nb.metadata.setdefault("papermill", {})
-        about["end_time"] = _now()
-        if about.get("start_time"):
-            began = datetime.fromisoformat(about["start_time"])
-            about["duration"] = (datetime.now(UTC) - began).total_seconds()
-        about["exception"] = self.failed is not None or None
-        self._sign(ended)
+        stamp_ended(self.nb, failed=self.failed is not None)
+        stamp_run(self.nb, run, ended)
         if self.graph:
             add_picture(self.nb, self.cells, f"The run of {Path(self.notebook).name}")
         self.home.recorder.flush()
@@ -383,17 +353,6 @@ class NotebookRun:
             self._document.touch_all()
             # What ended the notebook is the greater trouble.
             self._document.finish(must=ended is not None and ended.is_completed())
-
-    def _sign(self, ended: State | None) -> None:
-        """Note in the document whose it is, and how the run ended."""
-        if self.context is not None:
-            run = self.context.run
-            told = ended and ended.stamped(datetime.now(UTC), run.id)
-            self.nb.metadata["nborch"] = {
-                "run": run.id,
-                "name": run.name,
-                "state": told and told.to_json(),
-            }
 
 
 _ERRORS: dict[CellOutcome, type[Exception]] = {
@@ -410,7 +369,3 @@ def _missing_extensions(nb: Any) -> list[str]:
     tasks = any(is_task(first) or is_flow(first) for first in firsts)
     loads = any("ext nborch" in source for source in sources)
     return ["nborch"] if tasks and not loads else []
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

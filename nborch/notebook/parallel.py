@@ -163,7 +163,7 @@ class ParallelClient(CellClient):
                 await self.kernel.interrupt()
         if request.verdict is None:
             request.verdict = CellOutcome.TIMED_OUT
-            request.reason = f"The cell took longer than {limit:g} seconds."
+            request.reason = f"The cell took longer than {limit:g} s."
             patience = await self._interrupt()
             await asyncio.sleep(max(0.0, patience - monotonic()))
             await self.kernel.kill()
@@ -177,7 +177,7 @@ class ParallelClient(CellClient):
             if self._words[index].over or limit is None or not began:
                 continue
             if monotonic() > began + limit:
-                late[index] = f"The cell took longer than {limit:g} seconds."
+                late[index] = f"The cell took longer than {limit:g} s."
         return late
 
     async def _collect(self) -> None:

@@ -169,7 +169,7 @@ def test_a_cell_takes_too_long(shell, notebook, tmp_path):
     ran = shell("nborch", "run", path, "--cell-timeout", "1")
 
     assert ran.returncode == 124
-    assert "TimeoutError: The cell took longer than 1 seconds." in ran.stderr
+    assert "TimeoutError: The cell took longer than 1 s." in ran.stderr
     assert "  cell 2: TimedOut in" in ran.stderr
     assert "cell 3:" not in ran.stderr
     nb = nbformat.read(tmp_path / "report.out.ipynb", 4)

@@ -131,7 +131,7 @@ def test_options_of_a_run(shell, tmp_path):
     assert code == 0, told
     assert (tmp_path / "elsewhere" / "tried").exists()
     assert late == 124
-    assert "The run took longer than 2 seconds." in why
+    assert "The run took longer than 2 s." in why
 
 
 def test_ctrl_c_ends_all_notebooks_of_a_map(start, tmp_path, until):

@@ -409,7 +409,7 @@ def test_a_cell_that_takes_too_long(listener, env):
     )
 
     assert outcomes(reports) == [TIMED_OUT, NOT_RUN]
-    assert reports[0].error.message == "The cell took longer than 0.5 seconds."
+    assert reports[0].error.message == "The cell took longer than 0.5 s."
     assert reports[0].error.line == 3
     assert reports[0].seconds < 5
     assert nb.cells[0].outputs[-1].output_type == "error"

@@ -84,7 +84,7 @@ def test_a_cell_has_a_limit_of_its_own():
     # Then no tag makes a cell that takes too long a success
     assert outcomes(reports) == [COMPLETED, TIMED_OUT, NOT_RUN]
     assert reports[1].error.headline == (
-        "TimeoutError: The cell took longer than 0.5 seconds."
+        "TimeoutError: The cell took longer than 0.5 s."
     )
     # And who reads the notebook sees why it was interrupted, and where
     error = nb.cells[1].outputs[-1]
@@ -102,7 +102,7 @@ def test_the_whole_run_has_a_limit(source):
 
     assert outcomes(reports) == [COMPLETED, TIMED_OUT, NOT_RUN]
     told = reports[1].error.message
-    assert told.startswith("The run took longer than 2.5 seconds.")
+    assert told.startswith("The run took longer than 2.5 s.")
     assert "so the kernel was killed" in told
     assert time.monotonic() - started < 20
 
