@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nborch.showing import WORST
+
 __all__ = ["Item", "Scene", "arranged", "counted"]
 
 #: More runs of one task side by side are drawn as one.
@@ -17,19 +19,6 @@ MANY = 12
 CROWD = 300
 
 Node = Mapping[str, Any]
-
-#: Which state many runs have: the first of these that one of them is in.
-_WORST = (
-    "CRASHED",
-    "FAILED",
-    "CANCELLING",
-    "CANCELLED",
-    "RUNNING",
-    "PAUSED",
-    "SCHEDULED",
-    "PENDING",
-    "COMPLETED",
-)
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +63,7 @@ class Item:
         if not self.is_many:
             return self.node["state"]["type"], self.node["state"]["name"]
         found = {node["state"]["type"]: node["state"]["name"] for node in self.members}
-        kind = next((each for each in _WORST if each in found), next(iter(found)))
+        kind = next((each for each in WORST if each in found), next(iter(found)))
         return kind, found[kind]
 
     @property
