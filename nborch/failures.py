@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from nborch.events import Event
-from nborch.states import State
-from nborch.states.base import UNHAPPY
+from nborch.states import State, StateType
 
 __all__ = ["failure", "with_failure"]
 
 #: A traceback is kept with at most this many characters, the last ones.
 LONGEST = 20_000
+#: Of each traceback, so many of its last lines of code are kept.
+FRAMES = 60
+
+#: A run that was cancelled, or waited for one that failed, did nothing wrong, and its
+#: message says it all: thousands of them may end at once.
+_FAULTS = frozenset({StateType.FAILED, StateType.CRASHED})
 
 
 def with_failure(event: Event, state: State) -> Event:
@@ -20,7 +25,7 @@ def with_failure(event: Event, state: State) -> Event:
     The state in memory has the exception itself; the stored one has its text.
     """
     error = state.data
-    if state.type not in UNHAPPY or not isinstance(error, BaseException):
+    if state.type not in _FAULTS or not isinstance(error, BaseException):
         return event
     details = {**event.data["details"], "error": failure(error)}
     return event._replace(data={**event.data, "details": details})
@@ -34,7 +39,7 @@ def failure(error: BaseException) -> Mapping[str, Any]:
     """
     try:
         message = str(error)
-        text = "".join(traceback.format_exception(error))
+        text = "".join(traceback.format_exception(error, limit=-FRAMES))
     except Exception:  # noqa: BLE001  # an error that cannot tell itself is one, too
         message, text = "(its message cannot be shown)", ""
     return {

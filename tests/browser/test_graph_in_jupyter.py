@@ -126,6 +126,8 @@ def test_a_run_is_seen_while_it_happens(open_notebook, app):
     assert len(seen) > 4
     assert seen == sorted(seen)
     assert notebook.printed(1)[:3] == ["begun", "half of it is under way", "over"]
+    # It is put into the output that tells how the run has ended.
+    graph.nodes.nth(29).wait_for()
     assert graph.nodes.count() == 30
     for is_dark in (True, False):
         notebook.set_dark(is_dark=is_dark)

@@ -31,7 +31,8 @@ def wait(seconds, n=0):
 @task
 def talk(n):
     time.sleep(0.5)
-    print("from", n)
+    # In one piece: those of another thread may come between two.
+    print(f"from {n}\\n", end="")
 
 @flow
 def blocking(seconds):

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 from nborch.events import state_entered
-from nborch.failures import LONGEST, failure, with_failure
-from nborch.states import Completed, Crashed, Failed
+from nborch.failures import FRAMES, LONGEST, failure, with_failure
+from nborch.states import Cancelled, Completed, Crashed, Failed
 
 NOW = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -37,7 +37,8 @@ def test_an_exception_is_recorded_with_its_lines():
 
 
 def test_what_did_not_fail_is_recorded_as_it_is():
-    """A result that is an exception is no failure, and other details stay."""
+    """A result that is an exception is no failure, nor is who was cancelled at fault."""
+    assert recorded(Cancelled(data=ValueError("no"))) == {}
     assert recorded(Completed(data=ValueError("a value"))) == {}
     assert recorded(Failed(message="no", details={"line": 3})) == {"line": 3}
     told = recorded(Crashed(data=ValueError("no"), details={"line": 3}))
@@ -60,3 +61,20 @@ def test_of_a_long_story_the_end_is_kept():
 
     assert len(told["traceback"]) == len(told["message"]) == LONGEST
     assert told["message"].endswith("the end")
+
+
+def test_of_a_deep_call_the_last_lines_are_kept():
+    """A traceback of a thousand lines of code is told by where it ended."""
+
+    def dive(depth):
+        if depth:
+            dive(depth - 1)
+        raise ValueError("too deep")
+
+    try:
+        dive(900)
+    except ValueError as error:
+        told = failure(error)
+
+    assert told["traceback"].count("dive") <= 2 * FRAMES
+    assert told["traceback"].endswith("ValueError: too deep\n")
