@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # make test-lowest  the tests with the oldest dependencies
+# make test-kernels what the run graph can do, with several versions of ipykernel
 
-.PHONY: demo test test-lowest check bench lint browser clean
+.PHONY: demo test test-lowest test-kernels check bench lint browser clean
 
 # The clone gets a home of its own, .nborch/, and the first run finds nothing kept in it.
 demo: $(STAMP)-demo
@@ -64,6 +65,9 @@ test-lowest: browser
 	[ -x .venv-lowest/bin/python ] || $(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[notebooks,test]'
 	.venv-lowest/bin/python $(PYTEST)
+
+test-kernels: $(STAMP)-test browser
+	NBORCH_TEST_KERNELS="6.31.0 7.0.1 7.3.0 7.4.0" $(BIN)/python -m pytest tests/browser/test_kernels.py -rP
 
 clean:
 	rm -rf $(VENV) .venv-lowest .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,9 +6,12 @@ Names are loaded from their modules at first use, so that importing the package
 costs next to nothing.
 """
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
+
+from nborch.audience import add_audience, drop_audience, set_portraitist
 
 __version__ = "0.1.0"
 
@@ -56,6 +59,27 @@ __all__ = [
     "task",
     "unmapped",
 ]
+
+
+# Who is asked where a run is to be seen: loaded in a notebook only.
+
+
+def _see(context: Any) -> Any:
+    if "IPython" not in sys.modules:
+        return None
+    return import_module("nborch.notebook.graphs.flows").run_begins(context)
+
+
+def _portray(record: Any) -> Any:
+    if "IPython" not in sys.modules:
+        return None
+    return import_module("nborch.notebook.graphs.stored").looks_of(record)
+
+
+add_audience(_see)
+set_portraitist(_portray)
+# What a forked child does belongs into no cell.
+os.register_at_fork(after_in_child=lambda: drop_audience(_see))
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from nborch.cancelling import cancelled
 from nborch.futures import Future, ended
 from nborch.kernels import wake_on_signals
 from nborch.lifecycle import Raised, Returned, Steps
@@ -41,7 +42,7 @@ class Awaiting:
         try:
             value = await self.function()
         except BaseException as error:  # noqa: BLE001  # the lifecycle decides
-            return raised(error)
+            return raised(cancelled(error))
         return Returned(value, time.perf_counter() - start)
 
     async def sleep(self, seconds: float) -> None:

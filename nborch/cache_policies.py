@@ -308,7 +308,9 @@ class RunId(_Plain):
         if task_ctx is None:
             return None
         flow = enclosing_flow(task_ctx)
-        return str((task_ctx if flow is None else flow).run.id)
+        run = (task_ctx if flow is None else flow).run
+        # A run that is called once more goes on from what the first one has kept.
+        return str(getattr(run, "details", {}).get("retry_of", run.id))
 
 
 def enclosing_flow(task_ctx: Any) -> Any:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from nborch.context import RunContext, current_run, current_tags, enclosing_run
+from nborch.context import (
+    RunContext,
+    current_run,
+    current_tags,
+    enclosing_run,
+    retry_of,
+)
 from nborch.events import noted
 from nborch.exceptions import RunTimedOut, UpstreamTaskError
 from nborch.futures import Future
@@ -132,6 +138,10 @@ class Call:
             details["tags"] = sorted(tags)
         if at_once and label != name:
             details["label"] = label
+        if spec.kind is RunKind.FLOW and (parent is None or parent.flow_run is None):
+            first = retry_of.get()
+            if first is not None:
+                details["retry_of"] = first
         run_ids = upstream.run_ids if upstream else []
         lineage: Lineage | None = parent.lineage if parent is not None else None
         if lineage is not None:

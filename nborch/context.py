@@ -28,6 +28,7 @@ __all__ = [
     "current_transaction",
     "enclosing_run",
     "get_run_context",
+    "retry_of",
     "tags",
 ]
 
@@ -212,6 +213,9 @@ current_tags: ContextVar[frozenset[str]] = ContextVar(
 
 #: The transaction whose block is being executed here, if any.
 current_transaction: ContextVar[Any] = ContextVar("nborch_transaction", default=None)
+
+#: The run that did not complete in whose place a flow is called here, by its id.
+retry_of: ContextVar[str | None] = ContextVar("nborch_retry_of", default=None)
 
 
 @contextmanager

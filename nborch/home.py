@@ -164,6 +164,7 @@ _VARIABLES = (
     "NBORCH_CACHE_SIZE_LIMIT",
     "NBORCH_LOG_LINES_LIMIT",
     "NBORCH_OUTPUT_SIZE_LIMIT",
+    "NBORCH_GRAPH",
 )
 _homes_lock = threading.Lock()
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+from nborch import audience
+from nborch.cancelling import cancelled
 from nborch.context import RunContext, current_run, current_transaction
 from nborch.deadlines import door, is_overdue
 from nborch.events import run_created, state_entered
@@ -19,6 +21,7 @@ from nborch.exceptions import (
     NborchError,
     RunTimedOut,
 )
+from nborch.failures import with_failure
 from nborch.frames import shown_briefly, users_lines, users_lines_only
 from nborch.futures import Future
 from nborch.lifecycle import (
@@ -142,9 +145,16 @@ async def act(steps: Steps, performer: "Performer", hands: Hands) -> State:
         # NB. An error's traceback may hold this frame, which must not hold the error.
         answer = command = None
         return performer.finish()
-    except BaseException as error:
-        performer.abort(steps, error)
-        raise
+    except BaseException as error:  # noqa: BLE001  # raised again
+        ended_by = cancelled(error)
+        try:
+            performer.abort(steps, ended_by)
+            if ended_by is not error:
+                raise ended_by from None
+            raise
+        finally:
+            # NB. Else the error would hold itself by this frame.
+            del ended_by
     finally:
         # A coroutine that nobody awaits to its end is closed in another context.
         with suppress(ValueError):
@@ -224,10 +234,14 @@ class Performer:
         self.needs = needs
         self._claims: ExitStack | None = None
         self._slots: Lease | None = None
+        #: What is to be called at the end, for those who look on.
+        self._onlookers: Sequence[Callable[[], object]] = ()
 
     def start(self) -> None:
         """Record that the run was made, and tell it of a flow."""
         context = self.context
+        if context.spec.kind is RunKind.FLOW and not context.is_subflow:
+            self._onlookers = audience.begins(context)
         context.record(run_created(context.run))
         if context.spec.kind is RunKind.FLOW and not context.spec.quiet:
             if context.is_subflow:
@@ -253,7 +267,10 @@ class Performer:
             # Of many lines the last ones are held: they come before the end.
             end_lines(context)
         # NB. First: one who is interrupted in between must not think it recorded.
-        context.record(state_entered(context.run.id, state, attempt))
+        entered = state_entered(context.run.id, state, attempt)
+        context.record(
+            with_failure(entered, state) if state.data is not None else entered
+        )
         context.state, context.attempt = state, attempt
         self._tell(state)
         hooks = context.spec.hooks
@@ -399,6 +416,8 @@ class Performer:
             if parent.lineage is None:
                 parent.lineage = Lineage()
             parent.lineage.remember(state.data, context.run.id)
+        if self._onlookers:
+            self._dismiss()
         return state
 
     def abort(self, steps: Steps, error: BaseException) -> None:
@@ -420,6 +439,14 @@ class Performer:
             )
             self.enter(ended, self.context.attempt)
         end_lines(self.context)
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Tell those who look on that the run has ended."""
+        onlookers, self._onlookers = self._onlookers, ()
+        for leave in onlookers:
+            with suppress(Exception):  # the run has ended, whatever they make of it
+                leave()
 
     def _release(self) -> None:
         self._vacate()

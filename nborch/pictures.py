@@ -7,7 +7,7 @@ from nborch.diagrams import Box, Diagram
 from nborch.layouts import laid_out
 from nborch.showing import SHADES, Shade, escaped
 
-__all__ = ["bundle", "svg"]
+__all__ = ["as_image", "bundle", "drawable", "letters", "svg"]
 
 #: The height of a box, and the margin of a picture.
 HEIGHT, MARGIN = 32.0, 8.0
@@ -45,7 +45,7 @@ def svg(diagram: Diagram, title: str = "") -> str:
     """
     around = {box.within for box in diagram.boxes}
     boxes = {box.id: box for box in diagram.boxes if box.id not in around}
-    labels = {box.id: _shortened(box.label) for box in boxes.values()}
+    labels = {box.id: drawable(box.label) for box in boxes.values()}
     widths = {box: _width(label) for box, label in labels.items()}
     layout = laid_out(widths, diagram.arrows)
     width, height = layout.width + 2 * MARGIN, layout.height
@@ -54,7 +54,7 @@ def svg(diagram: Diagram, title: str = "") -> str:
         f'  width="{width:g}" height="{height:g}"',
         f'  viewBox="{-MARGIN:g} 0 {width:g} {height:g}"',
         f'  font-family="system-ui, sans-serif" font-size="{FONT}">',
-        f"<title>{escaped(_shortened(title))}</title>",
+        f"<title>{escaped(drawable(title))}</title>",
         _TIP,
     ]
     parts += [_arrow(points) for points in layout.paths.values()]
@@ -65,16 +65,25 @@ def svg(diagram: Diagram, title: str = "") -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def _shortened(label: str) -> str:
+def drawable(text: str, most: int = LONGEST) -> str:
+    """Return a text as a picture can show it, with at most so many letters."""
     # NB. XML forbids control characters, even escaped.
-    label = "".join(c if c.isprintable() else " " for c in label)
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+    text = "".join(c if c.isprintable() else " " for c in text[: most + 1])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def letters(text: str) -> int:
+    """Return how many letters' room a text takes.
+
+    >>> letters("load"), letters("日本")
+    (4, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _width(label: str) -> float:
     """Return the width of a box for a label."""
-    letters = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in label)
-    return round(letters * LETTER + 24)
+    return round(letters(label) * LETTER + 24)
 
 
 def _arrow(points: list[Point]) -> str:
@@ -99,7 +108,7 @@ def _box(box: Box, label: str, middle: Point, width: float) -> str:
         frame += f'<rect x="{x + 3:g}" y="{y + 3:g}" width="{width - 6:g}" '
         frame += f'height="{HEIGHT - 6:g}" rx="3" fill="none" stroke="{shade.line}"/>'
     return (
-        f"<g><title>{escaped(_shortened(box.label))}</title>{frame}<text "
+        f"<g><title>{escaped(drawable(box.label))}</title>{frame}<text "
         f'x="{middle[0]:g}" y="{middle[1] + 4.5:g}" text-anchor="middle" '
         f'fill="{shade.text}">{escaped(label)}</text></g>'
     )
@@ -107,14 +116,21 @@ def _box(box: Box, label: str, middle: Point, width: float) -> str:
 
 def bundle(diagram: Diagram, title: str) -> dict[str, str]:
     """Return a diagram in the forms that front ends show."""
-    from base64 import b64encode
-
-    # NB. As an image: notebooks that are not trusted lose the SVG in their HTML.
-    encoded = b64encode(svg(diagram, title).encode()).decode()
     text = diagram.mermaid()
     return {
         "text/plain": text,
-        "text/html": f'<img alt="{escaped(title)}" style="max-width: 100%" '
-        f'src="data:image/svg+xml;base64,{encoded}">',
+        "text/html": as_image(svg(diagram, title), title),
         "text/vnd.mermaid": text,
     }
+
+
+def as_image(picture: str, title: str) -> str:
+    """Return HTML that shows an SVG picture, also in a notebook that is not trusted."""
+    from base64 import b64encode
+
+    # NB. As an image: notebooks that are not trusted lose the SVG in their HTML.
+    encoded = b64encode(picture.encode()).decode()
+    return (
+        f'<img alt="{escaped(title)}" style="max-width: 100%" '
+        f'src="data:image/svg+xml;base64,{encoded}">'
+    )

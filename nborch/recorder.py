@@ -191,12 +191,19 @@ class Recorder:
             )
 
     def subscribe(self, listener: Callable[[Event], object]) -> None:
-        """Call `listener` with every event, in the thread that records it."""
-        self._listeners = (*self._listeners, listener)
+        """Call `listener` with every event, in the thread that records it.
+
+        Those of one run come in their order. It must be quick and not raise: every
+        run of this process waits for it.
+        """
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
 
     def unsubscribe(self, listener: Callable[[Event], object]) -> None:
         """Stop calling `listener`."""
-        self._listeners = tuple(each for each in self._listeners if each != listener)
+        with self._changed:
+            left = (each for each in self._listeners if each != listener)
+            self._listeners = tuple(left)
 
     def close(self) -> None:
         """Write what is left and end the thread."""

@@ -85,6 +85,9 @@ class CallRecall:
         except _Unreadable:
             return None
         details = {"cache_key": self.key, "saved_seconds": entry.seconds}
+        source = entry.meta.get("run")
+        if source is not None:
+            details["source_run"] = source
         return Hit(value, details)
 
     def _loaded(self, entry: KeptResult) -> Any:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from nborch.audience import looks_of
 from nborch.showing import of_run
 from nborch.states import State
 
@@ -200,9 +201,9 @@ class RunRecord:
         ended = state.timestamp if state.is_over() else self.ended
         return replace(self, state=state, attempt=attempt, started=started, ended=ended)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         run, state = self.run, self.state
-        return of_run(
+        card: dict[str, Any] = of_run(
             run.kind,
             run.name,
             run.of,
@@ -212,6 +213,7 @@ class RunRecord:
             parameters=run.parameters,
             tags=run.tags,
         )
+        return card | (looks_of(self) or {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values."""

@@ -25,12 +25,15 @@ __all__ = [
 
 FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: What a notebook may do with the graphs of its runs.
+GRAPHS = ("auto", "freeze", "off")
 NAMES = (
     "home",
     "log_level",
     "log_lines_limit",
     "cache_size_limit",
     "output_size_limit",
+    "graph",
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
@@ -107,6 +110,9 @@ class Settings:
     output_size_limit
         Bytes that the outputs of one cell may take in an executed notebook; what is
         larger goes to files in the home. None means no limit.
+    graph
+        Whether a flow that runs in a notebook is shown as a graph: ``auto``, ``off``,
+        or ``freeze``, which leaves a picture in the notebook when the run has ended.
     notify
         Who is told how runs of deployments end.
     """
@@ -118,6 +124,7 @@ class Settings:
     cache_size_limit: int | None = CACHE_SIZE_LIMIT
     kernels: KernelSettings = KernelSettings()
     output_size_limit: int | None = OUTPUT_SIZE_LIMIT
+    graph: str = "auto"
     notify: NotifySettings = NotifySettings()
 
 
@@ -152,9 +159,18 @@ def load_settings(
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
     kernels = _kernels(environ, declared)
     shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
+    graph = _graph(environ, declared)
     notify = _notify(environ, declared)
     return Settings(
-        home, own / "secret.key", level.upper(), limit, room, kernels, shown, notify
+        home,
+        own / "secret.key",
+        level.upper(),
+        limit,
+        room,
+        kernels,
+        shown,
+        graph,
+        notify,
     )
 
 
@@ -229,6 +245,16 @@ def _notify(environ: Mapping[str, str], declared: Mapping[str, str]) -> NotifySe
                 f"{did_you_mean(end, ENDS)} Choose of: {', '.join(ENDS)}."
             )
     return NotifySettings(given, ends)
+
+
+def _graph(environ: Mapping[str, str], declared: Mapping[str, str]) -> str:
+    graph = (_text("graph", environ, declared) or "auto").lower()
+    if graph not in GRAPHS:
+        raise InvalidDeclaration(
+            f"The setting graph cannot be {graph!r}. Choose one of "
+            f"{', '.join(GRAPHS)}.{did_you_mean(graph, GRAPHS)}"
+        )
+    return graph
 
 
 def _text(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "GLYPHS",
     "SHADES",
+    "WORST",
     "Shade",
     "card",
     "colour",
@@ -65,6 +66,19 @@ GLYPHS: Mapping[str, str] = {
     "CANCELLING": "⊘",
     "PAUSED": "‖",
 }
+
+#: What state many runs are in: the first of these that one of them is in.
+WORST = (
+    "CRASHED",
+    "FAILED",
+    "CANCELLING",
+    "CANCELLED",
+    "RUNNING",
+    "PAUSED",
+    "SCHEDULED",
+    "PENDING",
+    "COMPLETED",
+)
 
 _VARIABLES = {
     "COMPLETED": "--jp-success-color1",

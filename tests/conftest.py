@@ -41,6 +41,15 @@ def nobody_encloses():
     assert told is None or not told._providers
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_secret():
+    """What one test hides is not masked in the values of the next."""
+    yield
+    secrets = sys.modules.get("nborch.secrets")
+    if secrets is not None and secrets.hidden():
+        secrets._hidden = secrets._Hidden()
+
+
 @dataclass
 class Ran:
     """What one cell showed, as a front end gets it."""
@@ -91,6 +100,8 @@ class Kernel:
         )
         self.manager, self.client = self.loop.run_until_complete(start)
         self.loaded = False
+        #: What came for no cell that was waited for: kind and content.
+        self.others = []
 
     def start_over(self, home, folder):
         """Forget all names; work in `folder` with the results in `home`."""
@@ -117,9 +128,10 @@ class Kernel:
         ran = Ran()
         while True:
             message = await self.client.get_iopub_msg(timeout=seconds)
-            if message["parent_header"].get("msg_id") != sent:
-                continue
             kind, content = message["msg_type"], message["content"]
+            if message["parent_header"].get("msg_id") != sent:
+                self.others.append((kind, content))
+                continue
             if kind == "status" and content["execution_state"] == "idle":
                 break
             ran.messages.append((kind, content))
@@ -180,6 +192,27 @@ def new_kernel():
     yield start
     for kernel in started:
         kernel.stop()
+
+
+@pytest.fixture(scope="session")
+def run_program():
+    """Run a program that is installed beside this Python; it has to succeed."""
+
+    def run(words, *, folder, environ):
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [program, *words[1:]],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from nborch.exceptions import CancelledRun, CellFailed, CrashedRun, UnfinishedRu
 from nborch.home import Home
 from nborch.lifecycle import lifecycle, state_of_error
 from nborch.notebook.cell_runs import CellFacts, CellRun
+from nborch.notebook.charting import makers_of
 from nborch.notebook.client import run_cells
 from nborch.notebook.documents import Document, is_local
 from nborch.notebook.magics import is_flow, is_task
@@ -297,17 +298,22 @@ class NotebookRun:
     def _prepare(self, run: Run) -> None:
         """Make a pending task run for each code cell."""
         stamp_waiting(self.nb)
+        makers = makers_of(self.nb)
         for index, node in enumerate(self.nb.cells):
             if node.cell_type == "code" and node.source.strip():
-                self._by_index[index] = self._cell_run(index, node)
+                upstream = [self._by_index[n] for n in makers.get(index, ())]
+                self._by_index[index] = self._cell_run(index, node, upstream)
                 self.cells.append(self._by_index[index])
         stamp_run(self.nb, run, None)
         self._save()
         if self.on_change is not None:
             self.on_change(self)
 
-    def _cell_run(self, index: int, node: Any) -> CellRun:
+    def _cell_run(self, index: int, node: Any, upstream: list[CellRun]) -> CellRun:
         facts = CellFacts.of(index, node.source, node.metadata.get("tags", []))
+        details = facts.details()
+        if upstream:
+            details["upstream"] = [each.context.run.id for each in upstream]
         spec = Spec(kind=RunKind.TASK, name=facts.name, quiet=True)
         context = RunContext.begin(
             spec,
@@ -315,7 +321,7 @@ class NotebookRun:
             self.context,
             name=task_run_name(facts.name),
             owner=self,
-            details=facts.details(),
+            details=details,
         )
         performer = Performer(context)
         performer.start()

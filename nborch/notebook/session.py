@@ -122,6 +122,8 @@ class CellSession:
         if self.background is not None:
             self.background.close()
         self.notes.watch.stop()
+        if "commands" in self.__dict__:
+            self.commands.close()
         drop_ambient(self.enclosing)
         if self._own is not None:
             end_lines(self._own)

@@ -85,11 +85,41 @@ class RunStore(Protocol):
         """Return every run that is not over: one in a final state is, or NotReady."""
         ...
 
-    def events(self, after: int = 0, *, run_id: str | None = None) -> list[Event]:
+    def events(
+        self, after: int = 0, *, run_id: str | None = None, besides: str | None = None
+    ) -> list[Event]:
         """Return the events after a sequence number, in order.
 
         They are as they were recorded, but for the creation of a run: that has the
         name and the details that became known of the run since.
+
+        Parameters
+        ----------
+        run_id
+            Only those of this run.
+        besides
+            Not those of the runs that the process of this name has made.
+        """
+        ...
+
+    def last_sequence(self) -> int:
+        """Return the sequence number of the last event, 0 if there is none."""
+        ...
+
+    def seconds(
+        self, of: str, *, besides: str = "", runs: int = 5, most: int = 20_000
+    ) -> list[tuple[str, float, bool]]:
+        """Return what the last runs of a flow took that completed, and those within.
+
+        Each has the name of the flow or task, its seconds, and whether it is one of
+        the flow's own runs. What was not called, such as a cached run, is left out.
+
+        Parameters
+        ----------
+        besides
+            A run that does not count.
+        runs, most
+            How many runs of the flow are looked at, and how many returned at most.
         """
         ...
 

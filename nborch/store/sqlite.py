@@ -180,21 +180,40 @@ class SQLiteStore:
         return [record_of(row) for row in self._rows("unfinished")]
 
     @_told
-    def events(self, after: int = 0, *, run_id: str | None = None) -> list[Event]:
+    def events(
+        self, after: int = 0, *, run_id: str | None = None, besides: str | None = None
+    ) -> list[Event]:
         """Return the events after a sequence number, in order."""
         queries = ("run_by_id", "events_of_run")
         if run_id is None:
             queries = ("runs_after", "events_after")
+            if besides is not None:
+                queries = ("runs_after_besides", "events_after_besides")
         key = None if run_id is None else run_key(run_id)
         with self._reader.held() as connection, reading(connection):
             # NB. What stands with a run may have a later place than the run itself.
-            values = {"key": key, "after": after - BEGINNING}
+            values = {"key": key, "after": after - BEGINNING, "besides": besides}
             runs = connection.execute(self._sql[queries[0]], values).fetchall()
             rows = connection.execute(self._sql[queries[1]], values).fetchall()
         events = [event for row in runs for event in beginning_of(row)]
         events += map(event_of, rows)
         events.sort(key=attrgetter("sequence"))
         return events[bisect_right(events, after, key=attrgetter("sequence")) :]
+
+    @_told
+    def last_sequence(self) -> int:
+        """Return the sequence number of the last event."""
+        return int(self._rows("last_sequence")[0]["number"])
+
+    @_told
+    def seconds(
+        self, of: str, *, besides: str = "", runs: int = 5, most: int = 20_000
+    ) -> list[tuple[str, float, bool]]:
+        """Return what the last runs of a flow took that completed, and those within."""
+        found = self._rows(
+            "seconds", of=of, besides=run_key(besides), runs=runs, most=most
+        )
+        return [(row["name"], row["seconds"], bool(row["is_whole"])) for row in found]
 
     @_told
     def logs(self, run_id: str) -> list[Event]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from nborch.diagrams import Box, Diagram
 from nborch.runs import RunKind, RunRecord
+from nborch.showing import WORST
 
 __all__ = ["diagram", "mermaid"]
 
@@ -12,19 +13,6 @@ __all__ = ["diagram", "mermaid"]
 MOST = 20
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-#: What a box of many runs shows: the first of these that one of them is in.
-_WORST = (
-    "CRASHED",
-    "FAILED",
-    "CANCELLING",
-    "CANCELLED",
-    "RUNNING",
-    "PAUSED",
-    "PENDING",
-    "SCHEDULED",
-    "COMPLETED",
-)
 
 Runs = Mapping[str, RunRecord]
 
@@ -84,7 +72,7 @@ def _box(box: str, members: list[RunRecord], box_of: Mapping[str, str]) -> Box:
     if len(members) > 1:
         others = [
             f"{states[state]} {state.lower()}"
-            for state in _WORST
+            for state in WORST
             if states[state] and state != "COMPLETED"
         ]
         told = f" ({', '.join(others)})" if others else ""
@@ -93,7 +81,7 @@ def _box(box: str, members: list[RunRecord], box_of: Mapping[str, str]) -> Box:
         id=box,
         label=label,
         within=box_of.get(run.parent_id or ""),
-        state=next(state for state in _WORST if states[state]),
+        state=next(state for state in WORST if states[state]),
         is_flow=run.kind is RunKind.FLOW,
     )
 

@@ -72,6 +72,19 @@ def test_the_tests_of_the_manual(tmp_path):
     assert "2 passed" in printed[-1]
 
 
+def test_the_page_on_the_run_graph(tmp_path):
+    """A graph is made of a run as the page says."""
+    page = (ROOT / "docs" / "run-graph.md").read_text("utf-8")
+    [(kind, program)] = BLOCK.findall(page)
+    check = "print([node['of'] for node in graph.source.snapshot()['nodes']])"
+    (tmp_path / "program.py").write_text(program + check)
+
+    printed, _ = run(tmp_path, "program.py")
+
+    assert kind == "python"
+    assert printed == ["['double', 'double', 'double']"]
+
+
 def test_no_block_of_the_manual_is_left_out():
     """Whoever adds a block in another language adds a test of it."""
     kinds = {kind for blocks in SECTIONS.values() for kind, _ in blocks}

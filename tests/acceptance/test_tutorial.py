@@ -4,8 +4,6 @@ The tests share one home and build on each other: a cold run takes longest.
 """
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -16,7 +14,6 @@ from nborch.store.sqlite import SQLiteStore
 from nborch.view.badge import MIME
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
 TASKS = [*["load", "effect", "peek", "picture", "rate", "cold", "warm", "compare"]]
 #: The one task that runs each time, as the tutorial says.
 UNCACHED = "peek"
@@ -27,23 +24,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 class Tutorial:
     """The tutorial in a folder and with a home of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, run_program):
         self.folder = folder
+        self.run_program = run_program
         self.path = folder / "tutorial.ipynb"
         self.text = (ROOT / "notebooks" / "tutorial.ipynb").read_text("utf-8")
         self.environ = {**os.environ, "NBORCH_HOME": str(folder / "home")}
 
     def command(self, *words):
-        done = subprocess.run(
-            [BIN / words[0], *words[1:]],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=250,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        self.run_program(words, folder=self.folder, environ=self.environ)
 
     def run(self, *options, edits=()):
         """Run it with edits; return the names of the cell tasks whose body ran."""
@@ -85,9 +74,9 @@ def _shown(cell):
 
 
 @pytest.fixture(scope="module")
-def tutorial(tmp_path_factory):
+def tutorial(tmp_path_factory, run_program):
     """The tutorial, run once."""
-    tutorial = Tutorial(tmp_path_factory.mktemp("tutorial"))
+    tutorial = Tutorial(tmp_path_factory.mktemp("tutorial"), run_program)
     tutorial.cold = tutorial.run()
     tutorial.first = tutorial.shown()
     return tutorial

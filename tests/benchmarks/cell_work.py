@@ -73,7 +73,12 @@ def in_a_kernel(folder, name, load, header):
     """Measure cells in a real kernel; ``name`` is that of its specification."""
     from jupyter_client.manager import start_new_kernel
 
-    manager, client = start_new_kernel(kernel_name=name, cwd=str(folder))
+    # IPython saves its history from another thread, and the next cell waits for that: the
+    # longer a cell takes, the more of it, which is no cost of what the cell does.
+    memory = ["--HistoryManager.hist_file=:memory:"]
+    manager, client = start_new_kernel(
+        kernel_name=name, cwd=str(folder), extra_arguments=memory
+    )
 
     def run(source):
         # As a notebook sends it: ipyflow knows a cell again by its id.

@@ -63,8 +63,9 @@ def cells_of(number):
 class Desk:
     """A folder of its own for one front end, and the home that all share."""
 
-    def __init__(self, folder, home):
+    def __init__(self, folder, home, run_program):
         folder.mkdir()
+        self.run_program = run_program
         self.folder = folder
         self.environ = {
             **os.environ,
@@ -76,16 +77,7 @@ class Desk:
 
     def command(self, *words):
         """Run a program; return what it printed."""
-        done = subprocess.run(
-            [BIN / words[0], *words[1:]],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
+        done = self.run_program(words, folder=self.folder, environ=self.environ)
         return done.stdout
 
     def notebook(self, cells):
@@ -200,15 +192,14 @@ FRONT_ENDS = [
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+def shown(tmp_path_factory, run_program):
     """What each front end showed, one after the other."""
     folder = tmp_path_factory.mktemp("front-ends")
-    return {
-        front_end: front_end(
-            Desk(folder / front_end.__name__, folder / "home"), cells_of(number)
-        )
-        for number, front_end in enumerate(FRONT_ENDS, start=2)
-    }
+    shown = {}
+    for number, front_end in enumerate(FRONT_ENDS, start=2):
+        desk = Desk(folder / front_end.__name__, folder / "home", run_program)
+        shown[front_end] = front_end(desk, cells_of(number))
+    return shown
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)

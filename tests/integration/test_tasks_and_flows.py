@@ -512,7 +512,9 @@ def test_a_key_function_decides_what_is_reused(home):
     assert [t(1), flow(name="f")(lambda: t(3))(), t(2), t(5)] == [10, 10, 20, 10]
     assert calls == [1, 2]
     cached = [r.state for r in home.store.records() if r.state.name == "Cached"]
-    assert all(set(s.details) == {"cache_key", "saved_seconds"} for s in cached)
+    assert all(
+        set(s.details) == {"cache_key", "saved_seconds", "source_run"} for s in cached
+    )
     assert len(cached) == 2
 
 

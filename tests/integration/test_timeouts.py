@@ -1,6 +1,7 @@
 """Timeouts: an attempt ends when its time is up, wherever and however it runs."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -16,6 +17,15 @@ from nborch.runs import RunKind
 from nborch.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture(autouse=True)
+def nobody_watches_the_collector():
+    """What is raised while Hypothesis hears of a collection is lost."""
+    watchers = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = watchers
 
 
 @pytest.fixture

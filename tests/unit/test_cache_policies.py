@@ -263,7 +263,9 @@ def test_taking_an_input_from_what_has_none_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "decorate", [lambda c: c, dataclass, dataclass(frozen=True)], ids=str
+    "decorate",
+    [lambda c: c, dataclass, dataclass(frozen=True)],
+    ids=["plain", "dataclass", "frozen"],
 )
 def test_users_write_their_own(decorate):
     """A subclass with its own compute_key is a policy like ours."""
@@ -327,7 +329,6 @@ def by_hand(context, inputs):
         ({"persist_result": False}, NO_CACHE),
         ({"persist_result": False, "cache_policy": NO_CACHE}, NO_CACHE),
     ],
-    ids=str,
 )
 def test_what_a_declaration_means(options, meant):
     """Nothing is reused unless a policy, a key or persist_result says so."""

@@ -1,7 +1,7 @@
 """Fingerprints of data: different for different content, equal for equal content."""
 
 # Case tables: values that differ in one thing, spelled out on purpose.
-# ruff: noqa: B008, C409, C414, DTZ001, FBT003, FURB157, PLC3002, PYI024
+# ruff: noqa: B008, C409, C414, FBT003, FURB157, PLC3002, PYI024
 
 import array
 import collections

@@ -1,14 +1,19 @@
 """Layouts: where the boxes of a picture go."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nborch.diagrams import Box, Diagram
-from nborch.layouts import GAP, STEP, laid_out
+from nborch.layouts import GAP, STEP, laid_out, placed
 from nborch.pictures import svg
+
+CASES = json.loads(Path(__file__).with_name("layout_cases.json").read_text("utf-8"))
 
 
 @st.composite
@@ -117,3 +122,75 @@ def test_a_picture_draws_what_boxes_hold():
     assert "inner" in text
     assert "outer" not in text
     assert text.count("<rect") == 2
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_layouts_are_those_that_the_browser_is_held_to(case):
+    """A change of the algorithm is made here and in layout.js, or nowhere."""
+    arrows = [(a, b) for a, b in case["arrows"]]
+
+    found = placed(dict(case["sizes"]), arrows, case["anchors"], gap=case["gap"])
+
+    assert (found.start, found.end, found.depth) == pytest.approx(
+        (case["start"], case["end"], case["depth"])
+    )
+    assert [(box, place[0]) for box, place in found.boxes.items()] == [
+        (box, layer) for box, layer, _ in case["boxes"]
+    ]
+    assert _across(found.boxes.values()) == pytest.approx(
+        [across for _, _, across in case["boxes"]], abs=1e-6
+    )
+    for a, b, path in case["paths"]:
+        passed = found.paths.pop((a, b))
+        assert [layer for layer, _ in passed] == [layer for layer, _ in path]
+        assert _across(passed) == pytest.approx(_across(path), abs=1e-6)
+    assert not found.paths
+
+
+def _across(places):
+    return [across for _, across in places]
+
+
+@given(graphs(), st.integers(1, 14))
+def test_what_was_there_stays_in_its_order(graph, older):
+    """In a diagram that grows, boxes of a layer do not change places."""
+    widths, arrows = graph
+    arrows = [(a, b) for a, b in arrows if int(a[4:]) < int(b[4:])]
+    first = dict(list(widths.items())[:older])
+
+    before = placed(first, arrows, gap=GAP)
+    after = placed(widths, arrows, before.anchors, gap=GAP)
+
+    for (a, place), (b, other) in pairwise(sorted(before.boxes.items(), key=_by_place)):
+        if place[0] == other[0]:
+            assert after.boxes[a][1] < after.boxes[b][1]
+
+
+def _by_place(item):
+    return item[1]
+
+
+def test_new_boxes_stand_after_their_siblings():
+    """What comes last stands last, and moves nothing that was there before."""
+    names = ["source", *(f"part-{n}" for n in range(5))]
+    arrows = [("source", name) for name in names[1:]]
+    before = placed(dict.fromkeys(names[:-1], 40.0), arrows, gap=GAP)
+
+    after = placed(dict.fromkeys(names, 40.0), arrows, before.anchors, gap=GAP)
+
+    assert max(after.boxes, key=lambda name: after.boxes[name][1]) == "part-4"
+    for name, (_, across) in before.boxes.items():
+        assert after.boxes[name][1] == pytest.approx(across, abs=0.1)
+
+
+def test_long_arrows_share_a_trunk():
+    """Arrows that reach one box from afar pass the layers between at one place."""
+    names = [f"box-{n}" for n in range(8)]
+    arrows = [*pairwise(names), *((name, names[-1]) for name in names[:-1])]
+
+    paths = placed(dict.fromkeys(names, 40.0), arrows, gap=GAP).paths
+
+    passed = {
+        path[-2] for (a, b), path in paths.items() if b == "box-7" and a < "box-6"
+    }
+    assert len(passed) == 1

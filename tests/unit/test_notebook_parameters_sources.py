@@ -131,7 +131,7 @@ WRITTEN = [
     (frozenset({2, 1}), "frozenset({1, 2})"),
     (range(0, 9, 2), "range(0, 9, 2)"),
     (dt.date(2026, 1, 2), "_datetime.date(2026, 1, 2)"),
-    (dt.datetime(2026, 1, 2, 3, 4), "_datetime.datetime(2026, 1, 2, 3, 4)"),  # noqa: DTZ001
+    (dt.datetime(2026, 1, 2, 3, 4), "_datetime.datetime(2026, 1, 2, 3, 4)"),
     (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "_datetime.datetime(2026, 1, 2, 0, 0, tzinfo=_datetime.timezone.utc)"),
     (dt.timedelta(days=1, seconds=2), "_datetime.timedelta(days=1, seconds=2)"),
     (dt.timedelta(), "_datetime.timedelta(0)"),

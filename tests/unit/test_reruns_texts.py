@@ -48,7 +48,7 @@ def test_commands_with_their_words(words, expected):
         (["rnu"], "Did you mean 'run'?"),
         (["check"], "Write: %nborch check NAME"),
         (["check", "a", "b"], "%nborch check takes 1 word, not 'a b'."),
-        (["graph", "a"], "%nborch graph takes nothing, not 'a'."),
+        (["status", "a"], "%nborch status takes nothing, not 'a'."),
     ],
 )
 def test_wrong_words(words, said):

@@ -78,6 +78,17 @@ def test_kernels_have_a_table_of_their_own(tmp_path):
     assert load_settings(tmp_path.parent, {}).kernels == KernelSettings(None, 30, ())
 
 
+def test_the_graph_of_a_run_can_be_left_out(tmp_path):
+    """`graph` says whether notebooks show their runs, and a variable says otherwise."""
+    project(tmp_path, '[tool.nborch]\ngraph = "freeze"\n')
+
+    told = load_settings(tmp_path, {})
+    changed = load_settings(tmp_path, {"NBORCH_GRAPH": "OFF"})
+
+    assert (told.graph, changed.graph) == ("freeze", "off")
+    assert load_settings(tmp_path.parent, {}).graph == "auto"
+
+
 @pytest.mark.parametrize("text", ["70_000", '"70_000"'])
 def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
     """The number of lines that are kept can be declared, and set for one process."""
@@ -112,6 +123,10 @@ def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
         (
             '[tool.nborch]\nlog_lines_limit = "all"\n',
             "log_lines_limit must be a whole number, not 'all'",
+        ),
+        (
+            '[tool.nborch]\ngraph = "frieze"\n',
+            "graph cannot be 'frieze'. Choose one of auto, freeze, off. Did you mean",
         ),
     ],
 )

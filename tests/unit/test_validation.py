@@ -93,7 +93,7 @@ def asking(annotation, default=inspect.Parameter.empty):
     return f
 
 
-NOW = dt.datetime(2024, 1, 31, 12, 30)  # noqa: DTZ001  # as pydantic makes it
+NOW = dt.datetime(2024, 1, 31, 12, 30)  # as pydantic makes it
 
 
 @pytest.mark.parametrize(

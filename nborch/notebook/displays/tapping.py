@@ -6,11 +6,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from functools import partial, wraps
 from typing import Any
 
-__all__ = ["Taker", "captured", "replaced", "tap_class", "tapped"]
+__all__ = ["Taker", "captured", "replaced", "tap_class", "tapped", "untapped"]
 
 
 class Taker(ABC):
@@ -100,6 +100,13 @@ def tapped(shell: Any, taker: Taker) -> Iterator[None]:
             # An async cell may be ended in another context than it began in.
             with suppress(ValueError):
                 _mine.reset(token)
+
+
+def untapped() -> Context:
+    """Return the present context, in which nobody is told of what is shown."""
+    context = copy_context()
+    context.run(_mine.set, None)
+    return context
 
 
 def _sources(

@@ -187,7 +187,7 @@ def note_program(name: str) -> None:
 
 
 def _started_by_user(event: str, args: tuple[Any, ...]) -> str | None:
-    """Return the program that the user's own code starts, not a library's.
+    """Return the program that the user's own code starts, not a library's or ours.
 
     Libraries ask programs for the machine's facts, and start workers of their own,
     which compute on what they are given.
@@ -195,7 +195,7 @@ def _started_by_user(event: str, args: tuple[Any, ...]) -> str | None:
     frame = sys._getframe(2)  # noqa: SLF001
     while frame.f_back and frame.f_code.co_filename == subprocess.__file__:
         frame = frame.f_back
-    if _is_environment(frame.f_code.co_filename, code=True):
+    if not _is_users(frame.f_code.co_filename):
         return None
     command = args[1] if event == "subprocess.Popen" else args[0]
     if isinstance(command, list | tuple) and command:

@@ -2,12 +2,16 @@
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from nborch.exceptions import InvalidDeclaration, NborchError, NotFound, did_you_mean
 from nborch.notebook.bodies import Source
 from nborch.notebook.cells import CellTask
+from nborch.notebook.graphs.frames import has_notebook
+from nborch.notebook.graphs.stored import DrawnRun
 from nborch.notebook.preparing import asked
+from nborch.notebook.reruns.cell_graphs import CellGraph
 from nborch.notebook.reruns.checking import check
 from nborch.notebook.reruns.driving import Driver, Session
 from nborch.notebook.reruns.explaining import explained
@@ -38,6 +42,7 @@ class Commands:
         self._session = session
         self._history = session.notes.history
         self._driver = Driver(shell, session)
+        self._cell_graph: CellGraph | None = None
 
     def answer(self, line: str) -> Any:
         """Do what a line asks for; return what is to be shown, if anything.
@@ -188,8 +193,29 @@ class Commands:
             report.code,
         )
 
-    def _graph(self) -> Any:
-        return diagram(self.survey())
+    def _graph(self, run: str | None = None) -> Any:
+        if run is not None:
+            return DrawnRun(self._home, run)
+        graph = diagram(self.survey())
+        if has_notebook(self._shell):
+            graph.live = self._live()
+        return graph
+
+    def _live(self) -> Any:
+        """Return what follows the tasks in a widget, if there are widgets."""
+        if self._cell_graph is None:
+            with suppress(Exception):
+                self._cell_graph = CellGraph(
+                    self._shell, self._history, self.survey, self._home
+                )
+        else:
+            self._cell_graph.look()
+        return self._cell_graph
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        if self._cell_graph is not None:
+            self._cell_graph.close()
 
     def _runs(self, name: str | None = None) -> Report:
         home, parent = self._home, self._session.enclosing()

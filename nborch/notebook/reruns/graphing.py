@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from nborch.diagrams import Box, Diagram
+from nborch.notebook.graphs.frames import Frame, shell_here
 from nborch.notebook.reruns.staleness import Standing, Status, Survey
 from nborch.notebook.reruns.steps import CellRun
 from nborch.showing import escaped
+from nborch.view.standalone import SECONDS
 
 __all__ = ["Graph", "diagram"]
 
@@ -17,20 +19,27 @@ class Graph:
     def __init__(self, drawn: Diagram, lines: Sequence[str] = ()) -> None:
         self.diagram = drawn
         self.lines = tuple(lines)
+        #: What shows the same in a widget, and goes on to.
+        self.live: Any = None
 
     def __str__(self) -> str:
         return "\n".join([self.diagram.mermaid(), *self.lines])
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         from nborch.pictures import bundle
 
-        shown = bundle(self.diagram, "The cell tasks of this notebook")
+        title = "The cell tasks of this notebook"
+        shown: dict[str, Any] = dict(bundle(self.diagram, title))
         shown["text/plain"] = str(self)
         shown["text/html"] += "".join(
             f"<div>{escaped(line)}</div>" for line in self.lines
         )
+        if self.live is not None:
+            has_view = not Frame(shell_here()).is_one_page
+            stand = self.live.widget.stand
+            return dict(stand(shown, seconds=SECONDS, has_view=has_view))
         return shown
 
 

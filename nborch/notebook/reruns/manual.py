@@ -62,7 +62,12 @@ COMMANDS: Mapping[str, About] = MappingProxyType(
             "restart, too: runs of this notebook are remembered.",
             (1, 1),
         ),
-        "graph": About("", "a picture of the tasks and the names between them"),
+        "graph": About(
+            "[RUN]",
+            "the tasks and how they stand, as a graph that follows them; or a run",
+            "With the name or id of a run it shows that, with all that runs within it.",
+            (0, 1),
+        ),
         "runs": About("[NAME]", "the last runs in this kernel", takes=(0, 1)),
         "logs": About("NAME", "what the last run of a task logged", takes=(1, 1)),
         "cancel": About(

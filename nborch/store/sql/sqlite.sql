@@ -84,6 +84,33 @@ SELECT * FROM event WHERE sequence > :after;
 -- name: events_of_run
 SELECT * FROM event WHERE run = :key AND sequence > :after;
 
+-- name: last_sequence
+SELECT number FROM last_sequence;
+
+-- name: runs_after_besides
+SELECT * FROM run WHERE sequence > :after AND process != :besides;
+
+-- name: events_after_besides
+-- CROSS: else all runs are read.
+SELECT event.* FROM event CROSS JOIN run ON run.id = event.run
+WHERE event.sequence > :after AND run.process != :besides;
+
+-- name: seconds
+WITH RECURSIVE recent (id) AS (
+    SELECT id FROM run
+    WHERE kind != 'task' AND flow_or_task = :of AND state_type = 'COMPLETED'
+        AND started IS NOT NULL AND id != :besides
+    ORDER BY id DESC LIMIT :runs
+), within (id) AS (
+    SELECT id FROM recent
+    UNION ALL
+    SELECT run.id FROM run JOIN within ON run.parent = within.id
+)
+SELECT run.flow_or_task AS name, run.entered - run.started AS seconds,
+    run.id IN (SELECT id FROM recent) AS is_whole
+FROM within CROSS JOIN run ON run.id = within.id
+WHERE run.state_type = 'COMPLETED' AND run.started IS NOT NULL LIMIT :most;
+
 -- name: within
 WITH RECURSIVE within (id) AS (
     SELECT :key

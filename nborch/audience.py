@@ -1,0 +1,50 @@
+"""The audience: who wants to see a flow run from its beginning.
+
+It stands alone, so that the engine can tell of a run without knowing who looks on: in a
+program nobody does.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["add_audience", "begins", "drop_audience", "looks_of", "set_portraitist"]
+
+#: Called with the context of a flow run that begins; may return what is to be called
+#: when the run has ended.
+Onlooker = Callable[[Any], Callable[[], object] | None]
+
+_onlookers: list[Onlooker] = []
+_portraitists: list[Callable[[Any], dict[str, Any] | None]] = []
+
+
+def add_audience(onlooker: Onlooker) -> None:
+    """Call `onlooker` when a flow run begins that is part of no other."""
+    _onlookers.append(onlooker)
+
+
+def drop_audience(onlooker: Onlooker) -> None:
+    """Call an onlooker no more."""
+    if onlooker in _onlookers:
+        _onlookers.remove(onlooker)
+
+
+def begins(context: Any) -> list[Callable[[], object]]:
+    """Tell that a flow run begins; return what is to be called when it has ended."""
+    leaving = []
+    for onlooker in tuple(_onlookers):
+        with suppress(Exception):  # the run goes on, whoever looks at it
+            leave = onlooker(context)
+            if leave is not None:
+                leaving.append(leave)
+    return leaving
+
+
+def set_portraitist(portraitist: Callable[[Any], dict[str, Any] | None]) -> None:
+    """Let `portraitist` tell how front ends show a run that is known by its record."""
+    _portraitists[:] = [portraitist]
+
+
+def looks_of(record: Any) -> dict[str, Any] | None:
+    """Return a run in the forms that front ends show, if somebody draws runs here."""
+    return _portraitists[0](record) if _portraitists else None

@@ -1,0 +1,1 @@
+"""Run graphs in a notebook: where they appear, and what their buttons do."""
