@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,25 @@ def run(folder, *command):
     return done.stdout + done.stderr
 
 
+def serve(folder, *command):
+    """Run a command that serves until somebody presses Ctrl-C; return what it said."""
+    environ = {**os.environ, "NBORCH_HOME": str(folder / "home")}
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        printed = b""
+        for line in process.stdout:
+            printed += line
+            if b"Ctrl-C" in line:
+                process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, printed
+    return printed.decode()
+
+
 def test_cells_of_the_readme(kernel):
     """The cells of the README's first screen show what it says, the second time too."""
     load, cell = [b for b in blocks("python") if b.startswith("%")]
@@ -131,7 +151,8 @@ def test_commands_of_the_readme(folder):
         program, *arguments = shlex.split(line)
         path = {"nborch": NBORCH, "papermill": PAPERMILL}[program]
         arguments = [name if a == "nimble-falcon" else a for a in arguments]
-        printed = run(folder, path, *arguments)
+        is_served = arguments[0] == "serve" or arguments[:2] == ["worker", "start"]
+        printed = (serve if is_served else run)(folder, path, *arguments)
         tried.add(program)
         if name is None and arguments[:2] == ["run", "report.ipynb"]:
             run(folder, path, *arguments)
