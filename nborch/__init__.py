@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from nborch.audience import add_audience, drop_audience, set_portraitist
+from nborch.audience import set_audience, set_portraitist
 
 __version__ = "0.1.0"
 
@@ -76,10 +76,10 @@ def _portray(record: Any) -> Any:
     return import_module("nborch.notebook.graphs.stored").looks_of(record)
 
 
-add_audience(_see)
+set_audience(_see)
 set_portraitist(_portray)
 # What a forked child does belongs into no cell.
-os.register_at_fork(after_in_child=lambda: drop_audience(_see))
+os.register_at_fork(after_in_child=lambda: set_audience(None))
 
 
 def __getattr__(name: str) -> Any:

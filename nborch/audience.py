@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["add_audience", "begins", "drop_audience", "looks_of", "set_portraitist"]
+__all__ = ["begins", "looks_of", "set_audience", "set_portraitist"]
 
 #: Called with the context of a flow run that begins; may return what is to be called
 #: when the run has ended.
@@ -18,15 +18,12 @@ _onlookers: list[Onlooker] = []
 _portraitists: list[Callable[[Any], dict[str, Any] | None]] = []
 
 
-def add_audience(onlooker: Onlooker) -> None:
-    """Call `onlooker` when a flow run begins that is part of no other."""
-    _onlookers.append(onlooker)
+def set_audience(onlooker: Onlooker | None) -> None:
+    """Call `onlooker` when a flow run begins that is part of no other; None for nobody.
 
-
-def drop_audience(onlooker: Onlooker) -> None:
-    """Call an onlooker no more."""
-    if onlooker in _onlookers:
-        _onlookers.remove(onlooker)
+    There is one: a package that is loaded again must not look on twice.
+    """
+    _onlookers[:] = [onlooker] if onlooker is not None else []
 
 
 def begins(context: Any) -> list[Callable[[], object]]:

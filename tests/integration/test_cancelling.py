@@ -24,9 +24,10 @@ def running():
         ids.append(context.run.id)
         return stopper.close if stopper is not None else None
 
-    audience.add_audience(onlooker)
+    before = audience._onlookers[:]
+    audience.set_audience(onlooker)
     yield ids
-    audience.drop_audience(onlooker)
+    audience._onlookers[:] = before
 
 
 def cancel_soon(running, until, event=None):
@@ -190,8 +191,9 @@ def test_an_onlooker_that_fails_changes_nothing():
     def broken(_context):
         raise ValueError("no eyes")
 
-    audience.add_audience(broken)
+    before = audience._onlookers[:]
+    audience.set_audience(broken)
     try:
         assert flow(name="f")(lambda: 1)() == 1
     finally:
-        audience.drop_audience(broken)
+        audience._onlookers[:] = before

@@ -274,6 +274,25 @@ class TestAFlowInACell:
         assert "Completed" in last["text/plain"]
         assert not is_live(last)
 
+    def test_after_a_reload_it_is_shown_once(self, front_end):
+        """Who loads the extension again still gets one graph of each run."""
+        front_end.run("%reload_ext nborch")
+        front_end.run(BEGINNING)
+        front_end.displays.clear()
+
+        ran = front_end.run("""
+            from nborch import flow, task
+
+            @flow
+            def again():
+                return pause(0.1)
+
+            x = again()
+        """)
+
+        assert ran.ok, ran.error
+        assert len(front_end.displays) == 1
+
     def test_a_flow_within_a_flow_is_a_node(self, front_end):
         """A subflow stands in the graph of the flow that calls it, with its tasks."""
         front_end.run("""
