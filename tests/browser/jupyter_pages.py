@@ -173,6 +173,10 @@ class NotebookPage:
         self.app = app
 
     @property
+    def folder(self):
+        return self.jupyter.folder
+
+    @property
     def address(self):
         places = {
             # A workspace of its own: others' tabs are not opened with it.
@@ -212,7 +216,7 @@ class NotebookPage:
     def save(self):
         """Save the notebook; return it as it is in the file."""
         self.command("docmanager:save")
-        return nbformat.read(self.jupyter.folder / self.name, 4)
+        return nbformat.read(self.folder / self.name, 4)
 
     # Its cells.
 
@@ -289,6 +293,10 @@ class GraphPage:
             "all => all.map(one => [...one.querySelectorAll('.nb-chip-label, .nb-chip-count')].map(e => e.textContent))"
         )
         return {label: int(count.replace(",", "")) for label, count in texts}
+
+    def counts_to(self, label, number, seconds=30):
+        """Wait until so many runs are in a state."""
+        wait(lambda: self.counts.get(label) == number, seconds)
 
     @property
     def nodes(self):
