@@ -21,6 +21,8 @@ _HOMES = {
     "State": "nborch.states",
     "Task": "nborch.tasks",
     "Transaction": "nborch.transactions",
+    "_jupyter_labextension_paths": "nborch.server.jupyter",
+    "_jupyter_server_extension_points": "nborch.server.jupyter",
     "allow_failure": "nborch.annotations",
     "deploy": "nborch",
     "flow": "nborch.flows",

@@ -4,6 +4,7 @@
 
     NborchError
     ├── InvalidDeclaration (TypeError)      a decorator, magic or setting is wrong
+    │   ├── AlreadyExists (ValueError)      what is to be made is there already
     │   ├── ReservedArgumentError           a parameter has a name that nborch needs
     │   └── InvalidSchedule (ValueError)    a schedule has no times, or cannot be read
     ├── ParameterBindError (TypeError)      a call does not fit its signature
@@ -26,6 +27,7 @@
     ├── Unfingerprintable (TypeError)       a value has no content to compare
     ├── Unsendable (TypeError)              a value cannot go to another process
     ├── StoreError (RuntimeError)           the run store cannot be used
+    ├── ServerError (ConnectionError)       a server cannot be asked, or refuses
     ├── ConcurrencySlotAcquisitionError (RuntimeError)       slots cannot be had
     │   └── AcquireConcurrencySlotTimeoutError (TimeoutError)  none came free in time
     ├── FlowVisualizationError (RuntimeError)  a flow cannot be visualized
@@ -40,13 +42,15 @@ Each error also is the builtin that a newcomer would catch. `StoppedEarly`, whic
 `nborch.stop` raises, is no error, and neither is `CancelRequested`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from nborch.frames import rendered
 
 __all__ = [
     "AcquireConcurrencySlotTimeoutError",
+    "AlreadyExists",
     "CacheWarning",
     "CancelRequested",
     "CancelledRun",
@@ -74,6 +78,7 @@ __all__ = [
     "PrefectException",
     "ReservedArgumentError",
     "RunTimedOut",
+    "ServerError",
     "StoppedEarly",
     "StoreError",
     "Unfingerprintable",
@@ -98,6 +103,10 @@ class InvalidDeclaration(NborchError, TypeError):
     """A decorator, a magic or a setting was given something wrong."""
 
 
+class AlreadyExists(InvalidDeclaration, ValueError):
+    """Something that is to be made under a name is there already."""
+
+
 class ReservedArgumentError(InvalidDeclaration):
     """A function's parameter has a name that nborch uses itself."""
 
@@ -107,11 +116,27 @@ class InvalidSchedule(InvalidDeclaration, ValueError):
 
 
 class ParameterBindError(NborchError, TypeError):
-    """The arguments of a call do not fit the function's signature."""
+    """The arguments of a call do not fit the function's signature.
+
+    Attributes
+    ----------
+    by_name
+        What is wrong, by parameter, as far as it is told so.
+    """
+
+    by_name: Mapping[str, str] = MappingProxyType({})
 
 
 class ParameterTypeError(NborchError, TypeError, ValueError):
-    """A flow's parameter is not what its annotation asks for."""
+    """A flow's parameter is not what its annotation asks for.
+
+    Attributes
+    ----------
+    by_name
+        What is wrong, by parameter, as far as it is told so.
+    """
+
+    by_name: Mapping[str, str] = MappingProxyType({})
 
 
 class NotFound(NborchError, LookupError):
@@ -218,6 +243,10 @@ class CancelRequested(KeyboardInterrupt):
 
 class StoreError(NborchError, RuntimeError):
     """The run store cannot be opened, read or written."""
+
+
+class ServerError(NborchError, ConnectionError):
+    """A server cannot be reached, or does not do what it was asked for."""
 
 
 class ConcurrencySlotAcquisitionError(NborchError, RuntimeError):

@@ -80,6 +80,8 @@ class Home:
         from nborch.store.deployments import SQLiteDeployments
         from nborch.store.firings import SQLiteFirings
         from nborch.store.ledgers import Ledger
+        from nborch.store.listing import SQLiteListing
+        from nborch.store.logbook import SQLiteLogbook
         from nborch.store.pools import SQLitePools
         from nborch.store.queue import SQLiteQueue
         from nborch.store.work_base import (
@@ -101,6 +103,11 @@ class Home:
             workers = SQLiteWorkers(ledger, lambda: self.process)
             self.workers: WorkerStore = workers
             self.firings: Firings = SQLiteFirings(ledger)
+            # Who looks at long lists keeps nobody from claiming or firing.
+            lists = Ledger(self.store)
+            self.listing = SQLiteListing(lists)
+            self.logbook = SQLiteLogbook(lists, self.store)
+            self._lists = lists
             self._ledger = ledger
 
     @property
@@ -142,6 +149,7 @@ class Home:
             self.limits.close()
         if "_ledger" in self.__dict__:
             self._ledger.close()
+            self._lists.close()
         if "store" in self.__dict__:
             self.store.close()
         if "cache" in self.__dict__:
@@ -153,7 +161,9 @@ class Home:
 
 
 #: What `_open_work` opens.
-_OF_WORK = frozenset({"deployments", "firings", "pools", "queue", "workers"})
+_OF_WORK = frozenset(
+    {"deployments", "firings", "listing", "logbook", "pools", "queue", "workers"}
+)
 
 _homes: dict[Path, Home] = {}
 _found: dict[tuple[str | None, ...], Home] = {}

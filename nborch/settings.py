@@ -21,6 +21,7 @@ __all__ = [
     "load_settings",
     "parse_size",
     "project_deployments",
+    "sources",
 ]
 
 FOLDER = ".nborch"
@@ -193,6 +194,23 @@ def project_deployments(start: Path) -> tuple[Path, dict[str, dict[str, object]]
             'work_pool = "NAME", cron = "0 2 * * *"'
         )
     return path, table
+
+
+def sources(
+    start: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return where each setting comes from: a variable, a file, or "default".
+
+    >>> sources(environ={"NBORCH_GRAPH": "off"})["graph"]
+    'NBORCH_GRAPH'
+    """
+    start = Path(start or Path.cwd()).absolute()
+    file, declared = _nearest(start, "pyproject.toml"), _project_table(start)
+    found = {name: str(file) if name in declared else "default" for name in NAMES}
+    if not environ.get("NBORCH_HOME") and (near := _nearest(start, FOLDER, Path.is_dir)):
+        found["home"] = str(near)
+    variables = {name: f"NBORCH_{name.upper().replace('.', '_')}" for name in NAMES}
+    return found | {n: each for n, each in variables.items() if environ.get(each)}
 
 
 def parse_size(text: str) -> int:

@@ -109,23 +109,29 @@ def check_values(
             if name not in properties:
                 known = ", ".join(properties)
                 listed = f" It takes: {known}." if known else " It takes none."
-                raise ParameterBindError(
+                error = ParameterBindError(
                     f"{owner} has no parameter {name!r}."
                     f"{did_you_mean(name, properties) or listed}"
                 )
+                error.by_name = {name: "There is no such parameter."}
+                raise error
     missing = [name for name in schema.get("required", ()) if name not in values]
     if complete and missing:
-        raise ParameterBindError(
+        error = ParameterBindError(
             f"{owner} needs a value for {', '.join(map(repr, missing))}. "
             f"Give it: -p {missing[0]}=VALUE"
         )
-    wrong = [
-        told
+        error.by_name = dict.fromkeys(missing, "It needs a value.")
+        raise error
+    wrong = {
+        name: told
         for name, value in values.items()
         if (told := _objection(name, value, properties.get(name), schema))
-    ]
+    }
     if wrong:
-        raise ParameterTypeError(f"{owner}: {' '.join(wrong)}")
+        unfit = ParameterTypeError(f"{owner}: {' '.join(wrong.values())}")
+        unfit.by_name = wrong
+        raise unfit
 
 
 def typed_values(texts: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,27 @@
-"""The browser's side of the run graph: plain ES modules and a style sheet.
+"""The browser's side: plain ES modules and style sheets.
 
-`bundle` joins the modules into one text, which a widget takes with it.
+`bundle` joins the modules of the run graph into one text, which a widget takes with it;
+`page_script` joins those of the pages, so that a page asks for one.
 """
 
 import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from posixpath import dirname, join, normpath
 
-__all__ = ["bundle", "css"]
+__all__ = ["bundle", "css", "page_script"]
 
 #: The module whose default export is what anywidget asks for.
 ENTRY = "widget"
+#: The module that shows a page.
+PAGES = "pages/main"
 
-_IMPORT = re.compile(r'^import\s[^;]*?from "\./(\w+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import\s([^;]*?)from "(\.\.?/[\w/]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )(?:\{\};\n)?", re.MULTILINE)
+_EXPORTED = re.compile(
+    r"^export (?:async )?(?:const|let|class|function\*?) (\w+)", re.MULTILINE
+)
 
 #: Comments in lines of their own: they are for who reads the files.
 _COMMENT = re.compile(
@@ -31,7 +38,20 @@ def bundle() -> str:
     >>> bundle().rstrip().endswith("export default { initialize, render, stand };")
     True
     """
-    return "\n".join(_stripped(_source(name)) for name in _in_order(ENTRY, set()))
+    names = _in_order(ENTRY, set())
+    return "\n".join(_stripped(_IMPORT.sub("", _source(name))) for name in names)
+
+
+@cache
+def page_script() -> str:
+    """Return the modules of the pages as one, which imports nothing.
+
+    Each is a function of its own: two of them may use the same name.
+
+    >>> "import " in page_script()
+    False
+    """
+    return "\n".join(_enclosed(name) for name in _in_order(PAGES, set()))
 
 
 @cache
@@ -46,19 +66,42 @@ def css() -> str:
 
 @cache
 def _source(name: str) -> str:
-    return (files(__name__) / f"{name}.js").read_text(encoding="utf-8")
+    return files(__name__).joinpath(f"{name}.js").read_text(encoding="utf-8")
 
 
 def _in_order(name: str, seen: set[str]) -> Iterator[str]:
     """Yield a module after all that it imports."""
     seen.add(name)
-    for imported in _IMPORT.findall(_source(name)):
+    for _, path in _IMPORT.findall(_source(name)):
+        imported = _imported(name, path)
         if imported not in seen:
             yield from _in_order(imported, seen)
     yield name
 
 
+def _imported(name: str, path: str) -> str:
+    return normpath(join(dirname(name), path))
+
+
+def _variable(name: str) -> str:
+    return f"${name.replace('/', '$')}"
+
+
+def _enclosed(name: str) -> str:
+    """Return a module as a function that returns what it exports."""
+
+    def taken(found: re.Match[str]) -> str:
+        names = found[1].replace(" as ", ": ").strip()
+        return f"const {names} = {_variable(_imported(name, found[2]))};\n"
+
+    source = _source(name)
+    exported = ", ".join(_EXPORTED.findall(source))
+    body = _stripped(_IMPORT.sub(taken, source))
+    returned = f"\nreturn {{ {exported} }};" if exported else ""
+    return f"const {_variable(name)} = (() => {{\n{body}{returned}\n}})();"
+
+
 def _stripped(source: str) -> str:
-    for pattern, kept in ((_IMPORT, ""), (_COMMENT, ""), (_EXPORT, ""), (_SPACE, "\n")):
+    for pattern, kept in ((_COMMENT, ""), (_EXPORT, ""), (_SPACE, "\n")):
         source = pattern.sub(kept, source)
     return source.strip()

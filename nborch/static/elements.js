@@ -66,7 +66,22 @@ export function set(made, name, value) {
     return;
   }
   const text = value === true ? "" : String(value);
-  if (made.getAttribute(name) !== text) made.setAttribute(name, text);
+  if (name === "style") restyle(/** @type {HTMLElement} */ (made), text);
+  else if (made.getAttribute(name) !== text) made.setAttribute(name, text);
+}
+
+/** @type {WeakMap<Element, string>} */
+const styles = new WeakMap();
+
+/**
+ * @param {HTMLElement} made
+ * @param {string} text
+ */
+function restyle(made, text) {
+  if (styles.get(made) === text) return;
+  styles.set(made, text);
+  // NB. Not as an attribute: pages whose policy allows none would refuse it.
+  made.style.cssText = text;
 }
 
 /**

@@ -37,11 +37,12 @@ const FEWEST = 2;
  * @param {HTMLElement} place
  * @param {Connection} connection
  * @param {Options} [options]
- * @returns {{destroy: () => void}} what takes it away again
+ * @returns {{destroy: () => void, show: (view: ViewName) => void}} what takes it away
+ *   again, and what turns to another view
  */
 export function mount(place, connection, options = {}) {
   const graph = new Graph(place, connection, options);
-  return { destroy: () => graph.destroy() };
+  return { destroy: () => graph.destroy(), show: (view) => graph.show(view) };
 }
 
 class Graph {
@@ -63,7 +64,7 @@ class Graph {
     const open = (id) => this.#open(id);
     this.header = new Header(this.model, { send, link: options.link ?? null, canAct: this.canAct });
     this.toolbar = new Toolbar(this.model, {
-      view: (view) => this.#show(view),
+      view: (view) => this.show(view),
       filter: (filter) => this.#filter(filter),
       found: () => this.#goToFound(),
     });
@@ -94,6 +95,8 @@ class Graph {
       this.empty,
       element("div", { class: "nb-body" }, this.main, this.drawer.element),
     );
+    this.root.classList.toggle("nb-page", Boolean(options.isPage));
+    this.views.graph.stage.isTall = Boolean(options.isPage);
     /** @type {ViewName} */
     this.view = "graph";
     this.#begin(place);
@@ -122,7 +125,7 @@ class Graph {
     sight.observe(this.root);
     this.#ends.push(() => sight.disconnect());
     this.views.graph.resize(this.main.clientWidth);
-    this.#show("graph");
+    this.show("graph");
     const { snapshot } = this.connection;
     if (snapshot) this.#receive(snapshot);
     const end = this.connection.onMessage((message) => this.#receive(message));
@@ -241,7 +244,7 @@ class Graph {
   }
 
   /** @param {ViewName} name */
-  #show(name) {
+  show(name) {
     this.view = name;
     this.toolbar.mark(name);
     for (const [other, view] of Object.entries(this.views)) {

@@ -2,6 +2,7 @@
 
 import { element, say, set } from "./elements.js";
 import { badge } from "./icons.js";
+import { pageOf } from "./links.js";
 import { isOver, lookOf } from "./states.js";
 import { about, clock, counted, duration, growing, oneLine } from "./words.js";
 
@@ -105,7 +106,7 @@ export class Header {
     set(this.cancel, "disabled", this.#asked === "cancel");
     set(this.retry, "disabled", this.#asked === "retry");
     say(this.cancel, this.#asked === "cancel" ? "Cancelling…" : "Cancel");
-    const link = safe(run.link ?? this.told.link);
+    const link = safe(pageOf(run) ?? this.told.link);
     set(this.link, "hidden", link === null);
     set(this.link, "href", link);
   }

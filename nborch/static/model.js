@@ -224,6 +224,7 @@ function completeRun(told) {
     expected_seconds: told.expected_seconds ?? null,
     parameters: told.parameters ?? {},
     link: told.link ?? null,
+    home: told.home ?? null,
     can: told.can ?? [],
     hint: told.hint ?? null,
   };

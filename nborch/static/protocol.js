@@ -44,6 +44,7 @@
  * @property {number | null} expected_seconds
  * @property {Record<string, string>} [parameters]
  * @property {string | null} [link]
+ * @property {string | null} [home] what tells its home from others
  * @property {string[]} can
  * @property {string | null} [hint] what is said in place of a button that cannot work
  *
@@ -120,6 +121,8 @@
  * @property {"light" | "dark" | null} [theme] else that of the page around
  * @property {boolean} [canAct] whether there is a Python to ask; true unless told
  * @property {boolean} [isKept] whether it shows what was kept: nothing happens any more
+ * @property {boolean} [isPage] whether it is the page's main thing, which says itself
+ *   what runs and turns from view to view
  */
 
 export {};

@@ -29,6 +29,9 @@ const MOST_MOVING = 300;
 const MOST_BREATHING = 30;
 
 const LOWEST = 92;
+
+/** What a page has above and below the graph. */
+const AROUND = 290;
 const GLIDE = 320;
 
 /** Of a scene that does not fit at this scale, a part is shown; of few cards, earlier. */
@@ -74,6 +77,8 @@ export class Stage {
     this.hovered = "";
     /** Whether all is to be seen, however small. */
     this.isWhole = false;
+    /** Whether it may take the height of the window. */
+    this.isTall = false;
     this.isFar = false;
   }
 
@@ -115,7 +120,8 @@ export class Stage {
     const { camera, scene } = this;
     const isFew = scene.items.length <= FEW && !this.isWhole;
     camera.smallest = isFew ? SMALLEST_OF_FEW : SMALLEST;
-    const highest = Math.max(240, Math.min(460, window.innerHeight * 0.6));
+    const room = window.innerHeight;
+    const highest = Math.max(240, this.isTall ? room - AROUND : Math.min(460, room * 0.6));
     // It never gets lower while a run goes on: what is below would jump.
     const least = this.model.isLive ? this.#height : LOWEST;
     this.#height = Math.round(Math.max(least, LOWEST, Math.min(highest, camera.wishedHeight)));

@@ -29,6 +29,7 @@ class Ledger:
             **load_queries("sqlite.sql"),
             **load_queries("sqlite_work.sql"),
             **load_queries("sqlite_queue.sql"),
+            **load_queries("sqlite_listing.sql"),
         }
         self._store = store
         self._connection = Connection(self._open)

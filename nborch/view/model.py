@@ -21,8 +21,8 @@ From the browser
 RUN
     ``{"id", "kind": "flow" | "task" | "session" | "cells", "of", "name", "state":
     STATE, "created", "started", "ended", "expected_seconds", "parameters": {name:
-    text}, "link": url, "can": ["cancel", "retry", ...], "hint": what is said in place
-    of a button that cannot work}``.
+    text}, "link": url, "home": what tells its home from others, "can": ["cancel",
+    "retry", ...], "hint": what is said in place of a button that cannot work}``.
 NODE
     ``{"id", "kind": "task" | "flow" | "cell", "of": the task's name, "name": the
     run's, "parent": the node around it, "upstream": [id], "state": STATE, "order",
@@ -95,6 +95,8 @@ class RunView(GraphModel):
         What the browser may ask for: "cancel", "retry".
     link
         The address of the run's page.
+    home
+        What tells the home of the run from others; see `nborch.view.addresses`.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class RunView(GraphModel):
         cache: ResultStore | None = None,
         can: Iterable[str] = (),
         link: str | None = None,
+        home: str | None = None,
     ) -> None:
         super().__init__()
         self._store, self._cache = store, cache
@@ -113,6 +116,7 @@ class RunView(GraphModel):
         #: and the event is folded in another thread.
         self.take: Callable[[Event], object] = self._events.append
         self._can, self._link, self._hint = tuple(can), link, ""
+        self._home = home
         self._root = RunNode(run.to_json(), 0)
         self._parameters = {name: str(each) for name, each in run.parameters.items()}
         self._members: dict[str, RunNode] = {run.id: self._root}
@@ -176,12 +180,14 @@ class RunView(GraphModel):
 
         Parameters
         ----------
+        link
+            The address of the run's page; "" for none any more.
         hint
             What is said in place of a button that cannot work; "" for nothing more.
         """
         with self._lock:
             self._can = self._can if can is None else tuple(can)
-            self._link = link or self._link
+            self._link = self._link if link is None else link
             self._hint = self._hint if hint is None else hint
             self._is_run_changed = True
 
@@ -351,6 +357,8 @@ class RunView(GraphModel):
             told["parameters"] = self._parameters
         if self._link:
             told["link"] = self._link
+        if self._home:
+            told["home"] = self._home
         if self._hint:
             told["hint"] = self._hint
         told["can"] = list(self._can)

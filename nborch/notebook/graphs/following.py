@@ -7,6 +7,7 @@ from nborch.context import RunContext
 from nborch.notebook.graphs.actions import Retry, can_be_told_while_busy
 from nborch.showing import of_run
 from nborch.task_runners.threads import ThreadPoolTaskRunner
+from nborch.view.addresses import mark, page_of
 from nborch.view.kept import KeptGraph
 from nborch.view.model import RunView
 
@@ -37,8 +38,13 @@ class Following:
         self.stopper = Stopper.of(context)
         self.retry = Retry.of(context)
         can = self.stopper is not None and can_be_told_while_busy()
-        store = self.home.store
-        self.view = RunView(context.run, store, can=["cancel"] if can else [])
+        self.view = RunView(
+            context.run,
+            self.home.store,
+            can=["cancel"] if can else [],
+            home=mark(self.home),
+            link=self.page(),
+        )
         if self.stopper is not None and not can:
             self.view.change(hint=INTERRUPT)
         runner = getattr(context.owner, "task_runner", None)
@@ -68,10 +74,15 @@ class Following:
         self.home.recorder.unsubscribe(self.view.take)
         if not self._is_here or time.monotonic() >= self._next_look:
             self.view.catch_up(besides=self.home.process)
-        self.view.change(can=[], hint="")
+        # NB. A link may lead nowhere from where a saved notebook is read.
+        self.view.change(can=[], hint="", link="")
         state = self._context.state
         if state is None or state.is_completed():
             self.retry = None
+
+    def page(self) -> str | None:
+        """Return the address of the run's page, if a server has one outside Jupyter."""
+        return page_of(self.home, self._context.run.id)
 
     def kept(self) -> KeptGraph:
         """Return the graph as it stays."""

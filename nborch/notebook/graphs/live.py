@@ -110,7 +110,7 @@ class LiveRun:
         following.home.recorder.flush()
         kept = following.kept()
         self._frame.show(self._last(ended, kept))
-        self._offer(following.retry, kept)
+        self._offer(following, kept)
 
     def _is_worth_more(self, ended: Message) -> bool:
         """Tell whether a run is shown as more than a picture.
@@ -146,14 +146,19 @@ class LiveRun:
         if widget is not None:
             widget.close()
 
-    def _offer(self, retry: Retry | None, kept: KeptGraph) -> None:
-        """Let who looks at a run that did not complete call it once more.
+    def _offer(self, following: Following, kept: KeptGraph) -> None:
+        """Let who looks at a run open its page, and call it again if it has failed.
 
         What a saved notebook holds offers nothing: its kernel may be gone.
         """
-        self._retry = retry
-        if retry is not None and self._widget is not None:
-            run = {**kept.snapshot()["run"], "can": ["retry"]}
+        self._retry = following.retry
+        if self._widget is None:
+            return
+        link = following.page()
+        offered = {"can": ["retry"]} if following.retry is not None else {}
+        offered |= {"link": link} if link is not None else {}
+        if offered:
+            run = {**kept.snapshot()["run"], **offered}
             self._widget.send(kept.changed(run))
 
     # From the pump's thread.

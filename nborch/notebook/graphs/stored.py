@@ -10,6 +10,7 @@ from nborch.notebook.displays.tapping import untapped
 from nborch.notebook.graphs.actions import CANCELLED
 from nborch.notebook.graphs.frames import Frame, has_notebook, shell_here
 from nborch.runs import RunKind, RunRecord
+from nborch.view.addresses import mark, page_of
 from nborch.view.kept import KeptGraph
 from nborch.view.model import RunView
 from nborch.view.pump import pump
@@ -34,7 +35,8 @@ class DrawnRun:
     def __init__(self, home: Home, reference: str) -> None:
         home.recorder.flush()
         self._home = home
-        self._view = RunView.from_store(home.store, home.store.record(reference).run.id)
+        run_id = home.store.record(reference).run.id
+        self._view = RunView.from_store(home.store, run_id, home=mark(home))
         self._looks = looks(self._view.snapshot())
 
     def __str__(self) -> str:
@@ -82,6 +84,7 @@ class FollowedRun:
 
         self._view = view
         self._home = home
+        view.change(link=page_of(home, view.run_id))
         self._around = untapped()
         self._next_look = 0.0
         if view.is_over:
@@ -101,7 +104,7 @@ class FollowedRun:
 
     def _tell(self) -> None:
         if self._view.is_over:
-            self._view.change(can=[])
+            self._view.change(can=[], link="")
         self.widget.flush()
         if self._view.is_over:
             self.widget.source = KeptGraph(self._view.snapshot(), self._home.store)

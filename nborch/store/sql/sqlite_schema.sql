@@ -225,3 +225,13 @@ CREATE UNIQUE INDEX queued_by_key ON queued_run (deployment, idempotency_key)
 CREATE TRIGGER run_is_over AFTER UPDATE OF is_over ON run
 WHEN NEW.is_over = 1 AND NEW.kind = 'flow'
 BEGIN UPDATE queued_run SET status = 'over' WHERE run = NEW.id; END;
+
+-- name: migration_5
+-- What lists of runs are narrowed by and counted by stands in one index, beside the
+-- runs of tasks, of which there are many more.
+DROP INDEX run_but_tasks;
+CREATE INDEX run_listed ON run
+    (id, kind, state_type, flow_or_task, name, created, parent) WHERE kind != 'task';
+CREATE INDEX run_reused ON run (id, flow_or_task) WHERE state_name = 'Cached';
+CREATE INDEX queued_by_deployment ON queued_run (deployment, run);
+CREATE INDEX queued_by_lane ON queued_run (lane, run);

@@ -1,0 +1,103 @@
+"""The graph of a run, as the API tells of it: the messages of `nborch.view.model`."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypedDict
+
+from nborch.control.routes import Place, Route
+from nborch.control.starting import possible
+from nborch.exceptions import NotFound
+from nborch.server.site import Site
+from nborch.view.details import detail, log
+from nborch.view.model import RunView
+
+__all__ = ["FUNCTIONS", "ROUTES", "bound"]
+
+#: A run that is looked at by its graph and is not within another one.
+_RUN = "runs/{run}"
+
+
+class NodeLogQuery(TypedDict, total=False):
+    """From where on."""
+
+    after: Place
+
+
+def graph(site: Site, run_id: str) -> dict[str, Any]:
+    """Return the graph of a run, as it stands."""
+    home = site.home
+    record = home.listing.get(run_id)
+    view = RunView.from_store(
+        home.store, record.run.id, cache=home.cache, can=possible(home, record)
+    )
+    return view.snapshot()
+
+
+def node(site: Site, run_id: str, node_id: str) -> dict[str, Any]:
+    """Return all that is stored of a run within a run."""
+    _check_within(site, run_id, node_id)
+    return detail(site.home.store, node_id, site.home.cache)
+
+
+def node_log(
+    site: Site, run_id: str, node_id: str, *, after: int = 0
+) -> dict[str, Any]:
+    """Return the lines of a run within a run, from a place on."""
+    _check_within(site, run_id, node_id)
+    return log(site.home.store, node_id, after)
+
+
+def cells(site: Site, run_id: str) -> dict[str, Any]:
+    """Return the cells of the executed notebook, as far as it has come."""
+    # What reads notebooks takes long to load.
+    from nborch.server.frames import cells_of
+
+    site.home.listing.get(run_id)
+    return {"items": cells_of(site, run_id)}
+
+
+def _check_within(site: Site, run_id: str, node_id: str) -> None:
+    """Raise unless a run is another one, or within it."""
+    listing = site.home.listing
+    listing.get(run_id)
+    around: str | None = node_id
+    while around is not None and around != run_id:
+        around = listing.get(around).run.parent_id
+    if around is None:
+        raise NotFound(f"The run {run_id!r} has no run with the id {node_id!r} in it.")
+
+
+#: What is called with a site before what the address has.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "graph": graph,
+    "node": node,
+    "node_log": node_log,
+    "cells": cells,
+}
+
+
+def bound(name: str, site: Site) -> Callable[..., Any]:
+    """Return the function of this name, for a site."""
+    return partial(FUNCTIONS[name], site)
+
+
+def _get(name: str, path: str, summary: str, query: Any = None) -> Route:
+    return Route(
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        answer=dict[str, Any],
+        query=query,
+        faults=(404,),
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    _get("graph", f"{_RUN}/graph", "Tell the graph of a run."),
+    _get("node", f"{_RUN}/nodes/{{node}}", "Look into a node of a graph."),
+    _get(
+        "node_log", f"{_RUN}/nodes/{{node}}/log", "Read the log of a node.", NodeLogQuery
+    ),
+    _get("cells", f"{_RUN}/cells", "List the cells of an executed notebook."),
+)

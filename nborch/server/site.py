@@ -1,0 +1,58 @@
+"""The site: what all handlers of one server share."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+from nborch.control.local import LocalControl
+from nborch.home import Home
+from nborch.server.assets import Assets
+from nborch.server.watching import Watching
+
+__all__ = ["Site"]
+
+#: Threads for what waits for the store: one question must not hold up another.
+THREADS = 4
+
+
+class Site:
+    """A home, seen from a browser.
+
+    Parameters
+    ----------
+    base_url
+        Below what all addresses lie: ``/``, or ``/user/ann/nborch/``.
+    framers
+        Who may show the pages within another: a source of a Content-Security-Policy.
+    """
+
+    def __init__(
+        self, home: Home, base_url: str = "/", *, framers: str = "'none'"
+    ) -> None:
+        self.home = home
+        self.base_url = f"/{base_url.strip('/')}/".replace("//", "/")
+        self.framers = framers
+        self.assets = Assets()
+        #: Those that wait for news, to be woken at the end.
+        self.streams: set[asyncio.Event] = set()
+        self.is_closed = False
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nborch-server")
+
+    @cached_property
+    def control(self) -> LocalControl:
+        """What one can see and do."""
+        return LocalControl(self.home)
+
+    @cached_property
+    def watching(self) -> Watching:
+        """What tells of changes."""
+        return Watching(self.home, self.control)
+
+    def close(self) -> None:
+        """Let nothing of it go on; called in the thread of its handlers."""
+        self.is_closed = True
+        for stream in self.streams:
+            stream.set()
+        if "watching" in self.__dict__:
+            self.watching.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
