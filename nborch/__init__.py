@@ -30,7 +30,7 @@ _HOMES = {
     "load_ipython_extension": "nborch.notebook.magics",
     "notebook_flow": "nborch.notebook.flows",
     "result": "nborch.notebook.results.giving",
-    "run_deployment": "nborch.deploy.triggering",
+    "run_deployment": "nborch.deployments",
     "runtime": "nborch",
     "serve": "nborch.deploy.serving",
     "stop": "nborch.notebook.stopping",

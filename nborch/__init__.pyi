@@ -5,7 +5,7 @@ from nborch.annotations import allow_failure as allow_failure
 from nborch.annotations import unmapped as unmapped
 from nborch.context import tags as tags
 from nborch.deploy.serving import serve as serve
-from nborch.deploy.triggering import run_deployment as run_deployment
+from nborch.deployments import run_deployment as run_deployment
 from nborch.flows import Flow as Flow
 from nborch.flows import flow as flow
 from nborch.logs import get_run_logger as get_run_logger

@@ -14,6 +14,10 @@ _PAUSE = (
     "A flow run that waits for a person comes with a later version; until then end "
     "the flow, and let a second one go on from results that were kept."
 )
+_CLIENT = (
+    "Ask for runs with `nborch flow-run ls --json`, or from a program with "
+    "`nborch.control.choosing.current_control()`."
+)
 _FILES = "Read it from a file or an environment variable."
 
 #: By name below the package: why it is not there, and what to do.
@@ -31,9 +35,8 @@ ABSENT = MappingProxyType(
         "pause_flow_run": _PAUSE,
         "resume_flow_run": _PAUSE,
         "suspend_flow_run": _PAUSE,
-        "client": "There is no server. Ask the store: `nborch flow-run ls --json`.",
-        "get_client": "There is no server. Ask the store: `nborch flow-run ls --json`.",
-        "server": "There is no server, and none is needed.",
+        "client": _CLIENT,
+        "get_client": _CLIENT,
         "artifacts": "Log it, or show it in the notebook: a cell's output is kept.",
         "assets": "Pass what a task needs to it: the graph shows it as an arrow.",
         "automations": "Use hooks, such as @flow(on_failure=[tell]).",

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from nborch.cache.base import KeptResult
-from nborch.home import current_home
+from nborch.control.choosing import current_control, gathered, home_here
+from nborch.control.forms import KeptForm
 from nborch.settings import parse_size
 from nborch.showing import size
 from nborch.view.badge import duration
@@ -34,24 +34,23 @@ def cache() -> None:
 @_as_json
 def stats(*, as_json: bool) -> None:
     """Show how much is kept, and what it took to compute."""
-    results = current_home().cache
-    known = results.stats()
+    known = current_control().cache()
     if as_json:
         print_json(
             {
-                "folder": str(results.folder),
-                "entries": known.entries,
-                "bytes": known.bytes,
-                "seconds": known.seconds,
+                "folder": known["folder"],
+                "entries": known["entries"],
+                "bytes": known["size"],
+                "seconds": known["seconds"],
             }
         )
         return
     print_facts(
         {
-            "Folder": str(results.folder),
-            "Results": str(known.entries),
-            "Size": size(known.bytes),
-            "Took": duration(known.seconds) if known.entries else None,
+            "Folder": known["folder"],
+            "Results": str(known["entries"]),
+            "Size": size(known["size"]),
+            "Took": duration(known["seconds"]) if known["entries"] else None,
         }
     )
 
@@ -61,11 +60,10 @@ def stats(*, as_json: bool) -> None:
 @_as_json
 def ls(limit: int, *, as_json: bool) -> None:
     """List the newest results."""
-    entries = sorted(
-        current_home().cache.entries(), key=lambda entry: entry.created_at, reverse=True
-    )[:limit]
+    control = current_control()
+    entries = gathered(control, control.cache_results, most=limit)
     if as_json:
-        print_json([_facts(entry) for entry in entries])
+        print_json(entries)
     elif not entries:
         click.echo("Nothing is kept yet.")
     else:
@@ -77,11 +75,8 @@ def ls(limit: int, *, as_json: bool) -> None:
 @click.confirmation_option(prompt="Remove the results?")
 def clear(task: str | None) -> None:
     """Remove all results, or those of one TASK."""
-    results = current_home().cache
-    keys = [e.key for e in results.entries() if task is None or e.label == task]
-    removed = sum(results.forget(key) for key in keys)
-    freed = results.collect()
-    click.echo(f"Removed {removed} results, {size(freed)}.")
+    done = current_control().clear_cache(task=task)
+    click.echo(f"Removed {done['removed']} results, {size(done['freed'])}.")
 
 
 @cache.command()
@@ -93,32 +88,22 @@ def clear(task: str | None) -> None:
 )
 def gc(max_size: int | None) -> None:
     """Remove what is expired or of no use; with --max-size, what is worth least."""
-    freed = current_home().cache.collect(max_size)
-    click.echo(f"Freed {size(freed)}.")
+    done = current_control().collect_cache(max_bytes=max_size)
+    click.echo(f"Freed {size(done['freed'])}.")
 
 
 @cache.command()
 def verify() -> None:
     """Read every byte that is kept, and remove what is damaged."""
-    findings = current_home().cache.verify()
+    home = home_here(current_control(), "Reading every byte of the cache")
+    findings = home.cache.verify()
     for finding in findings:
         click.echo(f"{finding.label}: {finding.problem}")
     told = f"{len(findings)} damaged results removed." if findings else "All is well."
     click.echo(told)
 
 
-def _facts(entry: KeptResult) -> dict[str, Any]:
-    return {
-        "key": entry.key,
-        "task": entry.label,
-        "created": entry.created_at,
-        "seconds": entry.seconds,
-        "bytes": entry.size,
-        "expires": entry.expires_at,
-    }
-
-
-def _row(entry: KeptResult) -> list[str]:
-    at = datetime.fromtimestamp(entry.created_at, UTC).astimezone()
-    took = duration(entry.seconds)
-    return [entry.label, f"{at:%Y-%m-%d %H:%M}", took, size(entry.size), entry.key[:12]]
+def _row(entry: KeptForm) -> list[str]:
+    at = datetime.fromtimestamp(entry["created"], UTC).astimezone()
+    took, bytes_ = duration(entry["seconds"]), size(entry["bytes"])
+    return [entry["task"], f"{at:%Y-%m-%d %H:%M}", took, bytes_, entry["key"][:12]]

@@ -5,11 +5,9 @@ from typing import Any
 
 import click
 
-from nborch.exceptions import NotFound
-from nborch.home import current_home
-from nborch.limits import Limits
-from nborch.slots import Limit
-from nborch.store.limits import Holding
+from nborch.control.choosing import current_control, gathered
+from nborch.control.forms import HolderForm, LimitForm
+from nborch.exceptions import AlreadyExists
 from nborch.view.table import print_facts, print_json, print_table
 
 __all__ = ["concurrency_limit"]
@@ -36,8 +34,16 @@ def create(name: str, slots: int, slot_decay_per_second: float) -> None:
 
     With 0 slots nothing begins until there are more again.
     """
-    is_new = current_home().limits.store.put(name, slots, slot_decay_per_second)
-    told = "Created" if is_new else "Changed"
+    control, told = current_control(), "Created"
+    values: dict[str, Any] = {
+        "slots": slots,
+        "slot_decay_per_second": slot_decay_per_second,
+    }
+    try:
+        control.create_limit(name=name, **values)
+    except AlreadyExists:
+        told = "Changed"
+        control.put_limit(name, **values)
     decay = _decay(slot_decay_per_second)
     slots_told = f"{slots} slot{'' if slots == 1 else 's'}"
     click.echo(f"{told} the concurrency limit {name!r}: {slots_told}{decay}.")
@@ -47,12 +53,10 @@ def create(name: str, slots: int, slot_decay_per_second: float) -> None:
 @_as_json
 def ls(*, as_json: bool) -> None:
     """List the limits, and how much of each is in use."""
-    limits = _reaped()
-    found = limits.store.limits()
+    control = current_control()
+    found = gathered(control, control.limits)
     if as_json:
-        print_json(
-            [_facts(limit, limits.store.holdings(limit.name)) for limit in found]
-        )
+        print_json([_facts(limit) for limit in found])
     elif not found:
         click.echo(
             "There are no concurrency limits. Create one with: "
@@ -61,7 +65,7 @@ def ls(*, as_json: bool) -> None:
     else:
         print_table(
             ["name", "slots", "in use", "decay", "held by"],
-            (_row(limit, limits.store.holdings(limit.name)) for limit in found),
+            map(_row, found),
         )
 
 
@@ -70,31 +74,31 @@ def ls(*, as_json: bool) -> None:
 @_as_json
 def inspect(name: str, *, as_json: bool) -> None:
     """Show the limit NAME, with who holds its slots and since when."""
-    limits = _reaped()
-    limit = limits.store.limit(name)
-    holdings = limits.store.holdings(name)
+    limit = current_control().limit(name)
     if as_json:
-        print_json(_facts(limit, holdings))
+        print_json(_facts(limit))
         return
+    slots, decay = limit["slots"], limit["slot_decay_per_second"]
     print_facts(
         {
-            "Limit": limit.name,
-            "Slots": str(limit.slots) if limit.slots else "0 (closed)",
-            "In use": f"{_in_use(limit):g}",
-            "Decay": f"{limit.decay:g} per second" if limit.decay else None,
+            "Limit": limit["name"],
+            "Slots": str(slots) if slots else "0 (closed)",
+            "In use": f"{limit['in_use']:g}",
+            "Decay": f"{decay:g} per second" if decay else None,
         }
     )
-    if holdings:
+    if limit["holders"]:
         click.echo()
         columns = ["holder", "slots", "process", "since"]
-        print_table(columns, (_holding_row(each) for each in holdings))
+        print_table(columns, map(_holder_row, limit["holders"]))
 
 
 @concurrency_limit.command()
 @click.argument("name")
 def reset(name: str) -> None:
     """Free all slots of the limit NAME; who holds one works on."""
-    freed = current_home().limits.store.reset(name)
+    before = current_control().reset_limit(name)
+    freed = sum(each["slots"] for each in before["holders"])
     click.echo(f"Freed {freed} slot{'' if freed == 1 else 's'} of {name!r}.")
 
 
@@ -102,65 +106,34 @@ def reset(name: str) -> None:
 @click.argument("name")
 def delete(name: str) -> None:
     """Remove the limit NAME; nothing is limited by it any more."""
-    current_home().limits.store.delete(name)
+    current_control().delete_limit(name)
     click.echo(f"Deleted the concurrency limit {name!r}.")
 
 
-def _reaped() -> Limits:
-    """Return the limits, without what dead processes held."""
-    limits = current_home().limits
-    limits.reap()
-    return limits
+def _facts(limit: LimitForm) -> dict[str, Any]:
+    names = ("holder", "slots", "process", "since")
+    told: list[dict[str, Any]] = [dict(each) for each in limit["holders"]]
+    holders = [{name: each[name] for name in names} for each in told]
+    return {**limit, "holders": holders}
 
 
-def _facts(limit: Limit, holdings: list[Holding]) -> dict[str, Any]:
-    return {
-        "name": limit.name,
-        "slots": limit.slots,
-        "in_use": _in_use(limit),
-        "slot_decay_per_second": limit.decay,
-        "holders": [
-            {
-                "holder": dict(each.holder),
-                "slots": each.slots,
-                "process": each.process,
-                "since": each.since,
-            }
-            for each in holdings
-        ],
-    }
-
-
-def _row(limit: Limit, holdings: list[Holding]) -> list[str]:
+def _row(limit: LimitForm) -> list[str]:
+    decay = limit["slot_decay_per_second"]
     return [
-        limit.name,
-        str(limit.slots),
-        f"{_in_use(limit):g}",
-        f"{limit.decay:g}/s" if limit.decay else "",
-        ", ".join(_holder(each) for each in holdings),
+        limit["name"],
+        str(limit["slots"]),
+        f"{limit['in_use']:g}",
+        f"{decay:g}/s" if decay else "",
+        ", ".join(each["name"] for each in limit["holders"]),
     ]
 
 
-def _holding_row(holding: Holding) -> list[str]:
-    since = datetime.fromtimestamp(holding.since, UTC).astimezone()
-    host, _, rest = holding.process.partition(":")
+def _holder_row(holder: HolderForm) -> list[str]:
+    since = datetime.fromtimestamp(holder["since"], UTC).astimezone()
+    host, _, rest = holder["process"].partition(":")
     process = f"{rest.partition(':')[0]} on {host}"
-    return [_holder(holding), str(holding.slots), process, f"{since:%Y-%m-%d %H:%M:%S}"]
-
-
-def _holder(holding: Holding) -> str:
-    """Return the name of the run that holds slots, or what else it was called."""
-    named = str(holding.holder.get("id", ""))
-    if str(holding.holder.get("type", "")).endswith("_run"):
-        try:
-            return current_home().store.record(named).run.name
-        except NotFound:
-            return named
-    return named or f"process {holding.process.split(':')[1]}"
-
-
-def _in_use(limit: Limit) -> float:
-    return limit.slots - limit.free(datetime.now(UTC).timestamp())
+    slots = str(holder["slots"])
+    return [holder["name"], slots, process, f"{since:%Y-%m-%d %H:%M:%S}"]
 
 
 def _decay(per_second: float) -> str:

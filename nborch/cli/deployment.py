@@ -9,19 +9,21 @@ import click
 from nborch.cli.deployment_options import parameter_option
 from nborch.cli.references import typed_assignments
 from nborch.cli.watching import exit_code, watch_run
-from nborch.deploy.entrypoints import told
+from nborch.control.base import Control
+from nborch.control.choosing import current_control, gathered
+from nborch.control.forms import DeploymentForm, OutcomeForm, RunSummary, ScheduleForm
+from nborch.control.telling import record_of
 from nborch.deploy.schemas import typed_values
-from nborch.deploy.triggering import trigger
-from nborch.home import Home, current_home
 from nborch.schedules.durations import duration
 from nborch.view.table import print_facts, print_json, print_table
-from nborch.work import Deployment, ScheduleRecord
 
 __all__ = ["deployment"]
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 #: A backfill of more runs than this asks first.
 MANY = 100
+#: So many outcomes are asked for, and so many of each schedule shown.
+OUTCOMES, SHOWN = 100, 5
 
 
 @click.group()
@@ -33,10 +35,10 @@ def deployment() -> None:
 @_as_json
 def ls(*, as_json: bool) -> None:
     """List the deployments, with when they run next."""
-    home = current_home()
-    found = home.deployments.list()
+    control = current_control()
+    found = gathered(control, control.deployments)
     if as_json:
-        print_json([_facts(home, each) for each in found])
+        print_json([_facts(each) for each in found])
     elif not found:
         click.echo(
             "Nothing is deployed. Serve a flow with: nborch serve FLOW, or deploy it "
@@ -44,7 +46,7 @@ def ls(*, as_json: bool) -> None:
         )
     else:
         columns = ["deployment", "work pool", "schedules", "next run", ""]
-        print_table(columns, (_row(home, each) for each in found))
+        print_table(columns, map(_row, found))
 
 
 @deployment.command()
@@ -52,27 +54,28 @@ def ls(*, as_json: bool) -> None:
 @_as_json
 def inspect(name: str, *, as_json: bool) -> None:
     """Show the deployment NAME: what it runs, with what, and when."""
-    home = current_home()
-    found = home.deployments.get(name)
+    control = current_control()
+    found = control.deployment_called(name)
     if as_json:
-        print_json(_facts(home, found))
+        print_json(_facts(found))
         return
-    values = {**_defaults(found), **found.parameters}
+    values = {**_defaults(found), **found["parameters"]}
     print_facts(
         {
-            "Deployment": found.full_name,
-            "Description": (found.description or "").partition("\n")[0],
-            "Runs": told(found.entrypoint),
-            "Version": found.version,
-            "Work pool": found.work_pool or "none: it is served",
+            "Deployment": found["full_name"],
+            "Description": (found["description"] or "").partition("\n")[0],
+            "Runs": found["entrypoint"],
+            "Version": found["version"],
+            "Work pool": found["work_pool"] or "none: it is served",
             "Parameters": ", ".join(f"{n}={value!r}" for n, value in values.items()),
-            "Tags": ", ".join(sorted(found.tags)),
-            "At once": str(found.concurrency_limit or ""),
-            "Paused": "yes" if found.paused else None,
+            "Tags": ", ".join(found["tags"]),
+            "At once": str(found["concurrency_limit"] or ""),
+            "Paused": "yes" if found["paused"] else None,
         }
     )
-    for record in home.deployments.schedules(found):
-        _print_schedule(home, record)
+    outcomes = control.outcomes(found["id"], limit=OUTCOMES)["items"]
+    for schedule in found["schedules"]:
+        _print_schedule(schedule, outcomes)
 
 
 @deployment.command()
@@ -102,26 +105,26 @@ def run(  # noqa: PLR0913  # each is an option
     With --watch the exit code is 0 if the run completed, 1 if it failed, 124 if it took
     too long, 138 if it crashed, 130 if it was cancelled.
     """
-    home = current_home()
-    found = home.deployments.get(name)
+    control = current_control()
+    found = control.deployment_called(name)
     texts = typed_assignments(assignments)
-    record = trigger(
-        home,
-        found,
-        typed_values(texts, found.parameter_schema),
-        at=None if at is None else _moment(at),
+    begins = None if at is None else _moment(at)
+    made = control.make_run(
+        found["id"],
+        parameters=typed_values(texts, found["parameter_schema"]),
+        at=None if begins is None else begins.timestamp(),
         name=run_name,
         tags=tags,
         priority=priority,
     )
     if as_json and not watch:
-        print_json(record.to_json())
+        print_json(record_of(made).to_json())
         return
     if not as_json:
-        click.echo(f"Run {record.run.name!r} of {found.full_name!r} {_due(at)}.")
-        _warn_if_nobody_works(home, found)
+        click.echo(f"Run {made['name']!r} of {found['full_name']!r} {_due(begins)}.")
+        _warn_if_nobody_works(control, found)
     if watch:
-        ended = watch_run(home, record.run.id)
+        ended = watch_run(control, made["id"])
         if as_json:
             print_json(ended.to_json())
         else:
@@ -133,10 +136,11 @@ def run(  # noqa: PLR0913  # each is an option
 @click.argument("name")
 def pause(name: str) -> None:
     """Let the schedules of the deployment NAME rest."""
-    found = current_home().deployments.pause(name)
+    control = current_control()
+    found = control.pause_deployment(control.deployment_called(name)["id"])
     click.echo(
-        f"Paused {found.full_name!r}. Go on with: nborch deployment resume "
-        f"'{found.full_name}'"
+        f"Paused {found['full_name']!r}. Go on with: nborch deployment resume "
+        f"'{found['full_name']}'"
     )
 
 
@@ -144,17 +148,21 @@ def pause(name: str) -> None:
 @click.argument("name")
 def resume(name: str) -> None:
     """Let the schedules of the deployment NAME go on from now."""
-    home = current_home()
-    found = home.deployments.resume(name)
-    click.echo(f"Resumed {found.full_name!r}.{_told_next(home, found)}")
+    control = current_control()
+    found = control.resume_deployment(control.deployment_called(name)["id"])
+    at = _next(found)
+    told_next = "" if at is None else f" Its next run is at {_local(at)}."
+    click.echo(f"Resumed {found['full_name']!r}.{told_next}")
 
 
 @deployment.command()
 @click.argument("name")
 def delete(name: str) -> None:
     """Remove the deployment NAME, and cancel its runs that wait."""
-    found = current_home().deployments.delete(name)
-    click.echo(f"Deleted {found.full_name!r}.")
+    control = current_control()
+    found = control.deployment_called(name)
+    control.delete_deployment(found["id"])
+    click.echo(f"Deleted {found['full_name']!r}.")
 
 
 @deployment.command()
@@ -172,31 +180,26 @@ def backfill(
 
     A nominal time that had a run gets no other one.
     """
-    home = current_home()
-    found = home.deployments.get(name)
+    control = current_control()
+    found = control.deployment_called(name)
     first = _moment(start)
     last = datetime.now(UTC) if end is None else _moment(end)
     if first >= last:
         raise click.UsageError(f"--from {start!r} is not before --to {end or 'now'!r}.")
-    records = home.deployments.schedules(found)
-    if not records:
+    if not found["schedules"]:
         raise click.UsageError(
-            f"{found.full_name!r} has no schedule, so it has no times to make up for. "
-            f"Run it with: nborch deployment run '{found.full_name}'"
+            f"{found['full_name']!r} has no schedule, so it has no times to make up "
+            f"for. Run it with: nborch deployment run '{found['full_name']}'"
         )
-    times = {r.id: list(r.declared.schedule.between(first, last)) for r in records}
-    count = sum(map(len, times.values()))
+    when: dict[str, Any] = {"start": first.timestamp(), "end": last.timestamp()}
+    count = control.backfill(found["id"], dry_run=True, **when)["times"]
     if count > MANY and not yes:
-        click.confirm(f"Make up to {count} runs of {found.full_name!r}?", abort=True)
-    made = 0
-    for record in records:
-        outcomes = home.firings.backfill(
-            record, found, times[record.id], side_by_side=side_by_side
-        )
-        made += len(outcomes)
+        click.confirm(f"Make up to {count} runs of {found['full_name']!r}?", abort=True)
+    done = control.backfill(found["id"], side_by_side=side_by_side, **when)
+    made, count = done["made"], done["times"]
     rest = f" {count - made} times had one already." if made < count else ""
     runs = f"{made} run{'' if made == 1 else 's'}"
-    click.echo(f"Made {runs} of {found.full_name!r}.{rest}")
+    click.echo(f"Made {runs} of {found['full_name']!r}.{rest}")
 
 
 def _moment(text: str) -> datetime:
@@ -214,116 +217,115 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def _due(at: str | None) -> str:
+def _due(at: datetime | None) -> str:
     if at is None:
         return "begins as soon as a worker takes it"
-    return f"begins at {_local(_moment(at))}"
+    return f"begins at {_local(at)}"
 
 
 def _local(at: datetime) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _warn_if_nobody_works(home: Home, found: Deployment) -> None:
+def _at(seconds: float) -> str:
+    return _local(datetime.fromtimestamp(seconds, UTC))
+
+
+def _warn_if_nobody_works(control: Control, found: DeploymentForm) -> None:
     """Tell if the run will wait for somebody to be started."""
-    home.reap()
-    for each in home.workers.list():
-        if each.status == "online" and found.lane in each.lanes:
+    for each in gathered(control, control.workers, status=["online"]):
+        if found["lane"] in each["lanes"]:
             return
-    start = f"nborch worker start --pool {found.work_pool}"
-    if found.work_pool is None:
-        start = f"nborch serve {told(found.entrypoint)} --name {found.name}"
+    start = f"nborch worker start --pool {found['work_pool']}"
+    if found["work_pool"] is None:
+        start = f"nborch serve {found['entrypoint']} --name {found['name']}"
     click.echo(f"Nobody runs it at present. Start a worker with: {start}", err=True)
 
 
-def _next(home: Home, found: Deployment) -> datetime | None:
-    due = [each.due_at for each in home.deployments.schedules(found) if each.due_at]
-    return min(due, default=None)
+def _next(found: DeploymentForm) -> datetime | None:
+    times = [each["next"][0] for each in found["schedules"] if each["next"]]
+    return datetime.fromtimestamp(min(times), UTC) if times else None
 
 
-def _told_next(home: Home, found: Deployment) -> str:
-    at = _next(home, found)
-    return "" if at is None else f" Its next run is at {_local(at)}."
-
-
-def _row(home: Home, found: Deployment) -> list[str]:
-    records = home.deployments.schedules(found)
-    words = "\n".join(each.declared.schedule.explain() for each in records)
-    at = _next(home, found)
+def _row(found: DeploymentForm) -> list[str]:
+    schedules = found["schedules"]
+    words = "\n".join(each["words"] for each in schedules)
+    at = _next(found)
     told_next = "" if at is None else _local(at)
-    paused = [each.paused_because for each in records if each.paused_because]
-    mark = "[yellow]paused[/]" if found.paused or paused else ""
-    pool = found.work_pool or "[dim]served[/]"
-    return [found.full_name, pool, words, told_next, mark]
+    paused = [each for each in schedules if each["paused_because"]]
+    mark = "[yellow]paused[/]" if found["paused"] or paused else ""
+    pool = found["work_pool"] or "[dim]served[/]"
+    return [found["full_name"], pool, words, told_next, mark]
 
 
-def _print_schedule(home: Home, record: ScheduleRecord) -> None:
+def _print_schedule(schedule: ScheduleForm, outcomes: list[OutcomeForm]) -> None:
     click.echo()
-    because = record.paused_because
-    state = f"paused: {because}" if because else ("" if record.active else "not active")
+    because = schedule["paused_because"]
+    state = f"paused: {because}" if because else ""
     print_facts(
         {
-            "Schedule": record.declared.schedule.explain(),
-            "State": state,
-            "Next": _local(record.next_at) if record.next_at else None,
-            "Policy": ", ".join(
-                f"{n}={each}" for n, each in record.declared.policy.to_json().items()
-            ),
-            "With": ", ".join(
-                f"{n}={each!r}" for n, each in record.declared.parameters.items()
-            ),
+            "Schedule": schedule["words"],
+            "State": state or ("" if schedule["active"] else "not active"),
+            "Next": _at(schedule["next"][0]) if schedule["next"] else None,
+            "Policy": ", ".join(f"{n}={e}" for n, e in schedule["policy"].items()),
+            "With": ", ".join(f"{n}={e!r}" for n, e in schedule["parameters"].items()),
         }
     )
-    outcomes = home.deployments.outcomes(record.id, 5)
-    if outcomes:
+    own = [each for each in outcomes if each["schedule"] == schedule["id"]]
+    if own:
         rows = [
             [
-                _local(each.nominal) if each.count == 1 else f"{each.count} times",
-                each.kind.value,
-                _named(home, each.run_id) if each.run_id else each.told,
+                _at(each["nominal"]) if each["count"] == 1 else f"{each['count']} times",
+                each["kind"],
+                _ended(each["run"]) if each["run"] else each["told"],
             ]
-            for each in outcomes
+            for each in own[:SHOWN]
         ]
         print_table(["last times", "", ""], rows)
 
 
-def _named(home: Home, run_id: str) -> str:
-    record = home.store.record(run_id)
-    return f"{record.run.name}: {record.state.name}"
+def _ended(run: RunSummary) -> str:
+    return f"{run['name']}: {run['state']['name']}"
 
 
-def _defaults(found: Deployment) -> dict[str, Any]:
-    properties = found.parameter_schema.get("properties", {})
+def _defaults(found: DeploymentForm) -> dict[str, Any]:
+    properties = found["parameter_schema"].get("properties", {})
     return {n: p["default"] for n, p in properties.items() if "default" in p}
 
 
-def _facts(home: Home, found: Deployment) -> dict[str, Any]:
+def _facts(found: DeploymentForm) -> dict[str, Any]:
+    same = (
+        "version",
+        "work_pool",
+        "parameters",
+        "parameter_schema",
+        "tags",
+        "description",
+        "paused",
+        "priority",
+        "concurrency_limit",
+        "max_crashes",
+    )
+    told: dict[str, Any] = dict(found)
     return {
-        "id": found.id,
-        "name": found.full_name,
-        "flow": found.flow_name,
-        "entrypoint": dict(found.entrypoint),
-        "version": found.version,
-        "work_pool": found.work_pool,
-        "parameters": dict(found.parameters),
-        "parameter_schema": dict(found.parameter_schema),
-        "tags": sorted(found.tags),
-        "description": found.description,
-        "paused": found.paused,
-        "priority": found.priority,
-        "concurrency_limit": found.concurrency_limit,
-        "max_crashes": found.max_crashes,
+        "id": found["id"],
+        "name": found["full_name"],
+        "flow": found["flow"],
+        "entrypoint": found["source"],
+        **{name: told[name] for name in same},
         "schedules": [
             {
-                "id": each.id,
-                "schedule": each.declared.schedule.to_json(),
-                "words": each.declared.schedule.explain(),
-                "policy": each.declared.policy.to_json(),
-                "parameters": dict(each.declared.parameters),
-                "active": each.active,
-                "paused_because": each.paused_because,
-                "next": each.next_at,
+                "id": each["id"],
+                "schedule": each["json"],
+                "words": each["words"],
+                "policy": each["policy"],
+                "parameters": each["parameters"],
+                "active": each["active"],
+                "paused_because": each["paused_because"],
+                "next": datetime.fromtimestamp(each["next"][0], UTC)
+                if each["next"]
+                else None,
             }
-            for each in home.deployments.schedules(found)
+            for each in found["schedules"]
         ],
     }

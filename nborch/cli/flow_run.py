@@ -2,12 +2,14 @@
 
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
-from nborch.exceptions import UnfinishedRun
-from nborch.home import Home, current_home
-from nborch.notebook.results.values import stored_result
+from nborch.control.base import Control
+from nborch.control.choosing import current_control, gathered, home_here
+from nborch.control.forms import LogLine
+from nborch.control.telling import record_of
 from nborch.runs import RunKind, RunRecord
 from nborch.states import State, StateType
 from nborch.view.badge import duration
@@ -26,6 +28,8 @@ _LOOKS = {
     StateType.SCHEDULED: ("◷", "bright_black"),
     StateType.PAUSED: ("‖", "bright_black"),
 }
+#: Lines of a log that are asked for at once.
+AT_ONCE = 5_000
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -39,9 +43,8 @@ def flow_run() -> None:
 @_as_json
 def ls(limit: int, *, as_json: bool) -> None:
     """List the newest flow runs and notebook sessions."""
-    home = current_home()
-    home.reap()
-    records = home.store.records(kinds=(RunKind.FLOW, RunKind.SESSION), limit=limit)
+    control = current_control()
+    records = _records(control, limit, kind=[RunKind.FLOW, RunKind.SESSION])
     if as_json:
         print_json([record.to_json() for record in records])
     elif not records:
@@ -57,10 +60,10 @@ def ls(limit: int, *, as_json: bool) -> None:
 @_as_json
 def inspect(run: str, *, as_json: bool) -> None:
     """Show a RUN, by name or id, with the runs within it."""
-    home = current_home()
-    home.reap()
-    record = home.store.record(run)
-    children = home.store.children(record.run.id)
+    control = current_control()
+    record = record_of(control.run_called(run))
+    children = _records(control, None, parent=record.run.id, kind=list(RunKind))
+    children.reverse()
     if as_json:
         runs = [child.to_json() for child in children]
         print_json({**record.to_json(), "runs": runs})
@@ -75,19 +78,17 @@ def inspect(run: str, *, as_json: bool) -> None:
 @_as_json
 def logs(run: str, *, as_json: bool) -> None:
     """Print the log lines of a RUN and of all runs within it."""
-    store = current_home().store
-    record = store.record(run)
-    events = store.logs(record.run.id)
+    control = current_control()
+    lines = _lines(control, control.record(run).run.id)
     if as_json:
-        print_json([event.to_json() for event in events])
+        print_json([_event(line) for line in lines])
         return
-    names = {each.run.id: _label(each) for each in store.within(record.run.id)}
-    for event in events:
-        at = datetime.fromtimestamp(event.at, UTC).astimezone()
-        level, message = event.data["level"], event.data["message"]
-        source = names.get(event.run_id, event.run_id)
+    for line in lines:
+        at = datetime.fromtimestamp(line["at"], UTC).astimezone()
+        kind = "Task" if line["kind"] == "task" else "Flow"
+        source = f"{kind} run {line['name']!r}"
         stamp = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
-        click.echo(f"{stamp} | {level:<7} | {source} - {message}")
+        click.echo(f"{stamp} | {line['level']:<7} | {source} - {line['message']}")
 
 
 @flow_run.command()
@@ -96,20 +97,22 @@ def cancel(run: str) -> None:
     """Cancel a RUN of a deployment: one that waits, or one that goes on.
 
     The process of a run that goes on is interrupted; terminated, if it has not ended
-    ten seconds later; and killed at last.
+    ten seconds later; and killed at last. A program that does nothing but this run is
+    interrupted as by Ctrl-C.
     """
-    home = current_home()
-    home.reap()
-    record = home.store.record(run)
-    told = home.queue.request_cancel(record.run.id)
+    control = current_control()
+    record = control.record(run)
+    told = control.cancel_run(record.run.id)["told"]
     name = record.run.name
     if told == "over":
-        state = home.store.record(record.run.id).state.name
+        state = control.record(record.run.id).state.name
         click.echo(f"Run {name!r} had ended before: {state}.")
     elif told == "cancelled":
         click.echo(f"Cancelled the run {name!r}.")
-    else:
+    elif "deployment" in record.run.details:
         click.echo(f"The run {name!r} is being cancelled by its worker.")
+    else:
+        click.echo(f"The run {name!r} is being cancelled.")
 
 
 @flow_run.command()
@@ -122,9 +125,8 @@ def watch(run: str) -> None:
     """
     from nborch.cli.watching import exit_code, watch_run
 
-    home = current_home()
-    home.reap()
-    ended = watch_run(home, home.store.record(run).run.id)
+    control = current_control()
+    ended = watch_run(control, control.record(run).run.id)
     click.echo(f"Run {ended.run.name!r} has ended: {ended.state!r}")
     sys.exit(exit_code(ended))
 
@@ -140,10 +142,15 @@ def retry(context: click.Context, run: str, *, quiet: bool, as_json: bool) -> No
     A notebook goes on where it ended, as with `nborch run --resume RUN`. A run of a
     deployment is made again, for the deployment's workers.
     """
-    home = current_home()
-    record = home.store.record(run)
+    control = current_control()
+    record = control.record(run)
     if "deployment" in record.run.details:
-        _again(home, record)
+        told: Any = control.retry_run(record.run.id)["run"]
+        name, of = told["name"], told["deployment"]["name"]
+        click.echo(f"Run {name!r} of {of!r} begins as soon as a worker takes it.")
+        return
+    if control.home is None:
+        click.echo(control.resume_run(record.run.id)["told"])
         return
     from nborch.cli.run import run as execute
 
@@ -156,7 +163,10 @@ def retry(context: click.Context, run: str, *, quiet: bool, as_json: bool) -> No
 @_as_json
 def result(run: str, name: str | None, *, as_json: bool) -> None:
     """List what a notebook's RUN gave, or print the one value called NAME."""
-    home = current_home()
+    # Few commands read notebooks, and that takes long to load.
+    from nborch.notebook.results.values import stored_result
+
+    home = home_here(current_control(), "A value that a notebook gave")
     found = stored_result(home, home.store.record(run))
     if name is not None:
         value = found[name]
@@ -175,21 +185,35 @@ def result(run: str, name: str | None, *, as_json: bool) -> None:
         click.echo("It gave nothing. A notebook gives a value with: nborch.result(...)")
 
 
-def _again(home: Home, record: RunRecord) -> None:
-    """Make a run of a deployment once more."""
-    from nborch.deploy.triggering import trigger
+def _records(control: Control, most: int | None, **narrowed: Any) -> list[RunRecord]:
+    """Return the newest runs first, as they are stored."""
+    found = gathered(control, control.runs, most=most, whole=True, **narrowed)
+    return [record_of(each) for each in found]
 
-    if not record.state.is_over():
-        raise UnfinishedRun(
-            f"The run {record.run.name!r} is not over. Wait for it, or cancel it with: "
-            f"nborch flow-run cancel {record.run.name}"
-        )
-    deployment = home.deployments.get(record.run.details["deployment"]["id"])
-    made = trigger(home, deployment, record.run.parameters)
-    click.echo(
-        f"Run {made.run.name!r} of {deployment.full_name!r} begins as soon as a worker "
-        "takes it."
-    )
+
+def _lines(control: Control, run_id: str) -> list[LogLine]:
+    """Return all lines of a run, and of the runs within it."""
+    lines: list[LogLine] = []
+    after, more = 0, True
+    while more:
+        page = control.run_log(run_id, after=after, limit=AT_ONCE)
+        lines += page["lines"]
+        after, more = page["next"], page["more"]
+    return lines
+
+
+def _event(line: LogLine) -> dict[str, Any]:
+    """Return a line in the one form that events have everywhere."""
+    told: dict[str, Any] = dict(line)
+    data = {name: told[name] for name in ("level", "logger", "message")}
+    return {
+        "run_id": line["run"],
+        "kind": "log",
+        "at": line["at"],
+        "attempt": line["attempt"],
+        "data": data,
+        "sequence": line["sequence"],
+    }
 
 
 def _row(record: RunRecord) -> list[str]:
@@ -230,8 +254,3 @@ def _told(state: State) -> str:
 
 def _took(record: RunRecord) -> str:
     return "" if record.seconds is None else duration(record.seconds)
-
-
-def _label(record: RunRecord) -> str:
-    kind = "Task" if record.run.kind is RunKind.TASK else "Flow"
-    return f"{kind} run {record.run.details.get('label', record.run.name)!r}"

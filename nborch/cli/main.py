@@ -24,6 +24,7 @@ COMMANDS = {
     "concurrency-limit": (
         "Limit how much runs at once, by name or by the tags of tasks."
     ),
+    "server": "See, start and stop everything in a browser.",
     "serve": "Run FLOW by schedule and on request, here, until Ctrl-C.",
     "deploy": "Have the workers of a pool run FLOW, by schedule or on request.",
     "deployment": "See what is deployed, run it, pause its schedules.",

@@ -6,45 +6,46 @@ from datetime import UTC, datetime
 
 import click
 
+from nborch.control.base import Control
 from nborch.deploy.orders import OUTPUT
 from nborch.deploy.outputs import folder_of
-from nborch.events import EventKind
-from nborch.home import Home
 from nborch.runs import RunRecord
 from nborch.states import StateType
 
 __all__ = ["exit_code", "watch_run"]
 
-#: Seconds between two looks at the store.
-LOOK = 0.1
+#: Lines of a log that are asked for at once.
+AT_ONCE = 5_000
 #: Seconds for which the last output of a run is waited for.
 PATIENCE = 2.0
 
 
-def watch_run(home: Home, run_id: str) -> RunRecord:
+def watch_run(control: Control, run_id: str) -> RunRecord:
     """Print what a run logs until it is over; return how it ended.
 
     Ctrl-C ends the watching, and not the run.
     """
-    shown = 0
+    place = 0
     try:
         while True:
-            record = home.store.record(run_id)
-            shown = _print_new(home, run_id, shown)
-            if record.state.is_over() and not _is_being_read(home, record):
-                _print_new(home, run_id, shown)
+            record = control.record(run_id)
+            place = _print_new(control, run_id, place)
+            if record.state.is_over() and not _is_being_read(control, record):
+                _print_new(control, run_id, place)
                 return record
-            time.sleep(LOOK)
+            time.sleep(control.pause)
     except KeyboardInterrupt:
-        name = home.store.record(run_id).run.name
+        name = control.record(run_id).run.name
         cancel = f"nborch flow-run cancel {name}"
         click.echo(f"It goes on. Cancel it with: {cancel}", err=True)
         sys.exit(130)
 
 
-def _is_being_read(home: Home, record: RunRecord) -> bool:
+def _is_being_read(control: Control, record: RunRecord) -> bool:
     """Tell whether a worker still has to keep what the run has printed last."""
-    folder = folder_of(home, record.run.id, record.attempt)
+    if control.home is None:
+        return False
+    folder = folder_of(control.home, record.run.id, record.attempt)
     ended = record.ended.timestamp() if record.ended else 0.0
     # NB. Not for ever: that worker may be gone, or on another machine.
     return (folder / OUTPUT).exists() and time.time() - ended < PATIENCE
@@ -58,13 +59,14 @@ def exit_code(record: RunRecord) -> int:
     return codes.get(record.state.type, 1)
 
 
-def _print_new(home: Home, run_id: str, shown: int) -> int:
-    """Print the lines after those that were shown; return how many are now."""
-    lines = home.store.logs(run_id)
-    for event in lines[shown:]:
-        if event.kind is EventKind.LOG:
-            at = datetime.fromtimestamp(event.at, UTC).astimezone()
-            level, message = event.data["level"], event.data["message"]
+def _print_new(control: Control, run_id: str, place: int) -> int:
+    """Print the lines after a place; return the place after them."""
+    more = True
+    while more:
+        page = control.run_log(run_id, after=place, limit=AT_ONCE)
+        for line in page["lines"]:
+            at = datetime.fromtimestamp(line["at"], UTC).astimezone()
             stamp = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
-            click.echo(f"{stamp} | {level:<7} | {message}")
-    return len(lines)
+            click.echo(f"{stamp} | {line['level']:<7} | {line['message']}")
+        place, more = page["next"], page["more"]
+    return place

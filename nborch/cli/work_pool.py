@@ -1,13 +1,13 @@
 """``nborch work-pool``: where runs wait for workers."""
 
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from nborch.home import current_home
+from nborch.control.choosing import current_control, gathered
+from nborch.control.forms import PoolForm
+from nborch.exceptions import AlreadyExists
 from nborch.view.table import print_facts, print_json, print_table
-from nborch.work import WorkPool
 
 __all__ = ["work_pool"]
 
@@ -51,18 +51,19 @@ def create(  # noqa: PLR0913  # each is an option
     overwrite: bool,
 ) -> None:
     """Create the work pool NAME."""
-    pools = current_home().pools
-    if not overwrite and any(pool.name == name for pool in pools.list()):
-        click.echo(
-            f"The work pool {name!r} exists. Change it with: "
-            f"nborch work-pool update {name}",
-            err=True,
+    control, told = current_control(), "Created"
+    try:
+        control.create_work_pool(
+            name=name, type=kind, limit=limit, paused=paused, description=description
         )
-        return
-    pool = WorkPool(
-        name=name, kind=kind, limit=limit, paused=paused, description=description
-    )
-    told = "Created" if pools.put(pool) else "Changed"
+    except AlreadyExists as error:
+        if not overwrite:
+            click.echo(str(error), err=True)
+            return
+        told = "Changed"
+        control.change_work_pool(
+            name, limit=limit, paused=paused, description=description
+        )
     click.echo(
         f"{told} the work pool {name!r}. Its runs begin while a worker runs:\n"
         f"  nborch worker start --pool {name}"
@@ -73,7 +74,8 @@ def create(  # noqa: PLR0913  # each is an option
 @_as_json
 def ls(*, as_json: bool) -> None:
     """List the work pools, with how much waits and goes on in each."""
-    found = current_home().pools.list()
+    control = current_control()
+    found = gathered(control, control.work_pools)
     if as_json:
         print_json([_facts(pool) for pool in found])
     elif not found:
@@ -92,32 +94,24 @@ def ls(*, as_json: bool) -> None:
 @_as_json
 def inspect(name: str, *, as_json: bool) -> None:
     """Show the work pool NAME, with its deployments and workers."""
-    home = current_home()
-    home.reap()
-    pool = home.pools.get(name)
-    deployments = [d for d in home.deployments.list() if d.work_pool == name]
-    workers = [
-        each
-        for each in home.workers.list()
-        if pool.lane in each.lanes and each.status == "online"
-    ]
+    pool = current_control().work_pool(name)
     if as_json:
-        facts = _facts(pool)
-        facts["deployments"] = [each.full_name for each in deployments]
-        facts["workers"] = [each.name for each in workers]
+        facts: dict[str, Any] = _facts(pool)
+        facts["deployments"] = pool["deployments"]
+        facts["workers"] = pool["workers"]
         print_json(facts)
         return
     print_facts(
         {
-            "Work pool": pool.name,
-            "Type": pool.kind,
-            "Description": pool.description,
-            "Limit": None if pool.limit is None else str(pool.limit),
-            "Paused": "yes" if pool.paused else None,
-            "Running": str(pool.held),
-            "Waiting": str(pool.waiting),
-            "Deployments": ", ".join(each.full_name for each in deployments),
-            "Workers": ", ".join(each.name for each in workers) or "none",
+            "Work pool": pool["name"],
+            "Type": pool["type"],
+            "Description": pool["description"],
+            "Limit": None if pool["limit"] is None else str(pool["limit"]),
+            "Paused": "yes" if pool["paused"] else None,
+            "Running": str(pool["running"]),
+            "Waiting": str(pool["waiting"]),
+            "Deployments": ", ".join(pool["deployments"]),
+            "Workers": ", ".join(pool["workers"]) or "none",
         }
     )
 
@@ -131,13 +125,12 @@ def update(
     name: str, *, limit: int | None, no_limit: bool, description: str | None
 ) -> None:
     """Change the work pool NAME."""
-    pools = current_home().pools
-    pool = pools.get(name)
+    changes: dict[str, Any] = {}
     if limit is not None or no_limit:
-        pool = replace(pool, limit=limit)
+        changes["limit"] = limit
     if description is not None:
-        pool = replace(pool, description=description)
-    pools.put(pool)
+        changes["description"] = description
+    current_control().change_work_pool(name, **changes)
     click.echo(f"Changed the work pool {name!r}.")
 
 
@@ -145,7 +138,7 @@ def update(
 @click.argument("name")
 def pause(name: str) -> None:
     """Let the runs of the work pool NAME wait; those that go on are not stopped."""
-    current_home().pools.pause(name)
+    current_control().change_work_pool(name, paused=True)
     click.echo(
         f"Paused the work pool {name!r}. Go on with: nborch work-pool resume {name}"
     )
@@ -155,7 +148,7 @@ def pause(name: str) -> None:
 @click.argument("name")
 def resume(name: str) -> None:
     """Let the runs of the work pool NAME begin again."""
-    current_home().pools.resume(name)
+    current_control().change_work_pool(name, paused=False)
     click.echo(f"Resumed the work pool {name!r}.")
 
 
@@ -163,23 +156,18 @@ def resume(name: str) -> None:
 @click.argument("name")
 def delete(name: str) -> None:
     """Remove the work pool NAME."""
-    current_home().pools.delete(name)
+    current_control().delete_work_pool(name)
     click.echo(f"Deleted the work pool {name!r}.")
 
 
-def _facts(pool: WorkPool) -> dict[str, Any]:
-    return {
-        "name": pool.name,
-        "type": pool.kind,
-        "limit": pool.limit,
-        "paused": pool.paused,
-        "description": pool.description,
-        "running": pool.held,
-        "waiting": pool.waiting,
-    }
+def _facts(pool: PoolForm) -> dict[str, Any]:
+    names = ("name", "type", "limit", "paused", "description", "running", "waiting")
+    told: dict[str, Any] = dict(pool)
+    return {name: told[name] for name in names}
 
 
-def _row(pool: WorkPool) -> list[str]:
-    limit = "" if pool.limit is None else str(pool.limit)
-    paused = "[yellow]paused[/]" if pool.paused else ""
-    return [pool.name, pool.kind, limit, str(pool.held), str(pool.waiting), paused]
+def _row(pool: PoolForm) -> list[str]:
+    limit = "" if pool["limit"] is None else str(pool["limit"])
+    paused = "[yellow]paused[/]" if pool["paused"] else ""
+    running, waiting = str(pool["running"]), str(pool["waiting"])
+    return [pool["name"], pool["type"], limit, running, waiting, paused]

@@ -1,15 +1,14 @@
 """``nborch worker``: run what waits in work pools."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from nborch.home import current_home
+from nborch.control.choosing import current_control, gathered, home_here
+from nborch.control.forms import WorkerForm
 from nborch.view.badge import duration
 from nborch.view.table import print_json, print_table
-from nborch.work import Worker
 
 __all__ = ["worker"]
 
@@ -54,7 +53,7 @@ def start(
     from nborch.deploy.status import status_here
     from nborch.deploy.worker import Worker as PoolWorker
 
-    home = current_home()
+    home = home_here(current_control(), "A worker")
     lanes = [home.pools.get(each).lane for each in pools]
     status = status_here()
     made = PoolWorker(
@@ -69,14 +68,9 @@ def start(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls(*, pool: str | None, is_all: bool, as_json: bool) -> None:
     """List the workers."""
-    home = current_home()
-    home.reap()
-    lane = None if pool is None else home.pools.get(pool).lane
-    found = [
-        each
-        for each in home.workers.list()
-        if (is_all or each.status == "online") and (lane is None or lane in each.lanes)
-    ]
+    control = current_control()
+    status = ["online", "left", "lost"] if is_all else ["online"]
+    found = gathered(control, control.workers, work_pool=pool, status=status)
     if as_json:
         print_json([_facts(each) for each in found])
     elif not found:
@@ -86,34 +80,26 @@ def ls(*, pool: str | None, is_all: bool, as_json: bool) -> None:
         )
     else:
         columns = ["name", "works for", "status", "running", "heard of", "process"]
-        deployments = home.deployments.list()
-        names = {d.lane: d.full_name for d in deployments if d.work_pool is None}
-        print_table(columns, (_row(each, names) for each in found))
+        print_table(columns, map(_row, found))
 
 
-def _facts(each: Worker) -> dict[str, Any]:
-    return {
-        "id": each.id,
-        "name": each.name,
-        "lanes": list(each.lanes),
-        "status": each.status,
-        "running": each.held,
-        "limit": each.limit,
-        "host": each.host,
-        "pid": each.pid,
-        "started": each.started,
-        "seen": each.seen,
-    }
+def _facts(each: WorkerForm) -> dict[str, Any]:
+    told: dict[str, Any] = dict(each)
+    del told["works_for"]
+    times = {n: datetime.fromtimestamp(told[n], UTC) for n in ("started", "seen")}
+    return told | times
 
 
-def _row(each: Worker, names: Mapping[str, str]) -> list[str]:
-    ago = (datetime.now(UTC) - each.seen).total_seconds()
-    running = f"{each.held}" if each.limit is None else f"{each.held} of {each.limit}"
+def _row(each: WorkerForm) -> list[str]:
+    ago = datetime.now(UTC).timestamp() - each["seen"]
+    running = str(each["running"])
+    if each["limit"] is not None:
+        running = f"{running} of {each['limit']}"
     return [
-        each.name,
-        ", ".join(names.get(lane) or lane.partition("/")[2] for lane in each.lanes),
-        _LOOKS.get(each.status, f"[dim]{each.status}[/]"),
+        each["name"],
+        ", ".join(each["works_for"]),
+        _LOOKS.get(each["status"], f"[dim]{each['status']}[/]"),
         running,
         f"{duration(max(ago, 0.0))} ago",
-        f"{each.pid} on {each.host}",
+        f"{each['pid']} on {each['host']}",
     ]

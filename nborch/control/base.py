@@ -28,6 +28,8 @@ from nborch.control.forms import (
     VersionForm,
     WorkerPage,
 )
+from nborch.home import Home
+from nborch.runs import RunRecord
 
 __all__ = ["Control", "Runs"]
 
@@ -184,6 +186,19 @@ class Control(Runs, Protocol):
 
     #: Where it does that, for people.
     where: str
+    #: Seconds to pause between two looks at what has changed.
+    pause: float
+    #: So many items of a list are given at once, at most.
+    at_once: int
+
+    @property
+    def home(self) -> Home | None:
+        """The home that it works on; None if that is for a server to reach only."""
+        ...
+
+    def record(self, reference: str) -> RunRecord:
+        """Return the run with this id, start of an id, or name, as it is stored."""
+        ...
 
     # Deployments.
 

@@ -18,7 +18,6 @@ from nborch.control.pages import page_of
 from nborch.control.runs import LocalRuns
 from nborch.control.telling import seconds_of, summaries
 from nborch.deploy.entrypoints import told as told_place
-from nborch.deploy.triggering import trigger
 from nborch.exceptions import InvalidDeclaration, NotFound
 from nborch.work import Deployment, Outcome, ScheduleRecord
 from nborch.work.firing import following
@@ -87,6 +86,9 @@ class LocalDeployments(LocalRuns):
         idempotency_key: str | None = None,
     ) -> RunSummary:
         """Make a run of a deployment, which waits for a worker."""
+        # What it loads nobody needs who only looks (law 7).
+        from nborch.deploy.triggering import trigger
+
         record = trigger(
             self.home,
             self._get(deployment_id),

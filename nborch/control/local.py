@@ -1,7 +1,6 @@
 """The control plane of this machine: it works on a home."""
 
 from nborch import __version__
-from nborch.control.base import Control
 from nborch.control.forms import Health, SettingPage, VersionForm
 from nborch.control.preferences import told_settings
 from nborch.control.results import LocalResults
@@ -12,7 +11,7 @@ __all__ = ["API", "LocalControl"]
 API = 1
 
 
-class LocalControl(LocalResults, Control):
+class LocalControl(LocalResults):
     """Sees and changes what is in a home.
 
     >>> import tempfile

@@ -11,7 +11,20 @@ from typing import Annotated, Any, Literal, TypedDict
 from nborch.control import forms
 from nborch.control.forms import Bounds, Moment, StateName, Text
 
-__all__ = ["ROUTES", "Route", "route_of"]
+__all__ = [
+    "ROUTES",
+    "Called",
+    "DeploymentsQuery",
+    "HistoryQuery",
+    "LogQuery",
+    "Narrowed",
+    "OutcomesQuery",
+    "Paged",
+    "Route",
+    "RunsQuery",
+    "WorkersQuery",
+    "route_of",
+]
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -108,6 +121,9 @@ class Route:
         The forms of what is given to it by name.
     answer
         The form of what it returns; None for nothing.
+    status, media, faults
+        The status and the media type of the answer; statuses of refusals that one has
+        to reckon with.
     renamed
         What is called otherwise in the body than in the method.
     is_open
@@ -122,6 +138,7 @@ class Route:
     query: Any = None
     body: Any = None
     status: int = 200
+    media: str = "application/json"
     faults: tuple[int, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False

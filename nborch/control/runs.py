@@ -41,6 +41,9 @@ _SPAN = 1.0
 class LocalRuns:
     """See the runs in a home, and change how they go on; see `nborch.control.base`."""
 
+    pause = 0.05
+    at_once = 100_000
+
     def __init__(self, home: Home) -> None:
         self.home = home
         self.where = str(home.folder)
@@ -96,6 +99,11 @@ class LocalRuns:
                 for number, states in enumerate(counts)
             ]
         }
+
+    def record(self, reference: str) -> RunRecord:
+        """Return the run with this id, start of an id, or name, as it is stored."""
+        self.reap()
+        return self.home.store.record(reference)
 
     def run(self, run_id: str) -> RunDetail:
         """Return the run with exactly this id."""

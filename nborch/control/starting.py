@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from nborch import cancelling, leasing
-from nborch.deploy.triggering import trigger
 from nborch.exceptions import InvalidDeclaration, NotFound, UnfinishedRun
 from nborch.home import Home
 from nborch.runs import RunKind, RunRecord
@@ -81,6 +80,9 @@ def again(home: Home, record: RunRecord) -> RunRecord:
             f"make it again. {what}."
         )
     deployment = home.deployments.get(deployment_id)
+    # What it loads nobody needs who only looks (law 7).
+    from nborch.deploy.triggering import trigger
+
     return trigger(home, deployment, record.run.parameters)
 
 

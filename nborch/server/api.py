@@ -11,9 +11,9 @@ from nborch.server.base import JsonHandler
 from nborch.server.openapi import described
 from nborch.server.problems import Problem
 from nborch.server.queries import read_query
-from nborch.server.shapes import Schema, objections, schema_of
+from nborch.server.shapes import Schema, objections, schema_of, whole_numbers
 
-__all__ = ["ALL", "ROUTES", "ApiHandler"]
+__all__ = ["ALL", "ROUTES", "ApiHandler", "Description", "NoSuchRoute"]
 
 #: What changes something has a body, so that no form of another site can ask for it.
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -64,8 +64,7 @@ class ApiHandler(JsonHandler):
         value = self.read_json()
         schema, known = _form(route.body)
         _refuse(objections(value, schema, known), "body")
-        found: dict[str, Any] = value
-        return found
+        return whole_numbers(value, _resolved(schema, known))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem; tell what else can be done at the address."""
@@ -79,7 +78,7 @@ class Description(JsonHandler):
 
     async def get(self) -> None:
         """Answer with the OpenAPI document."""
-        self.answer(described(ALL, f"{self.site.base_url}api"))
+        self.answer(described((*ALL, *graphs.ELSEWHERE), f"{self.site.base_url}api"))
 
 
 class NoSuchRoute(JsonHandler):

@@ -28,7 +28,7 @@ class Static(Handler):
 
     async def get(self, digest: str, name: str) -> None:
         """Answer with a file of the package."""
-        asset = self.site.assets.files.get(name)
+        asset = self.site.assets.get(name)
         if asset is None:
             raise Problem(404, "not-found", "There is no such file.")
         if digest == self.site.assets.digest:
@@ -81,6 +81,7 @@ def mounted(
     site: Site,
 ) -> list[Rule]:
     """Return routes as rules, and after them one for whatever else is asked."""
+    site.problem_page = pages.problem_page
     root = re.escape(site.base_url.rstrip("/"))
     rules: list[Rule] = []
     for pattern, handler, *options in (*routes, ("/.*", Nowhere)):

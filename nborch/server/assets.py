@@ -43,7 +43,16 @@ class Assets:
                 _KINDS[path.suffix], path.read_bytes()
             )
             for path in paths
-        } | {"pages.js": Asset(_KINDS[".js"], static.page_script().encode())}
+        }
+
+    @cached_property
+    def _script(self) -> Asset:
+        # NB. Joined when it is asked for: the first page does not wait for it.
+        return Asset(_KINDS[".js"], static.page_script().encode())
+
+    def get(self, name: str) -> Asset | None:
+        """Return a file, or the script of the pages, by its name."""
+        return self._script if name == "pages.js" else self.files.get(name)
 
     @cached_property
     def digest(self) -> str:

@@ -126,7 +126,8 @@ class Handler(RequestHandler):
             return error
         if isinstance(error, HTTPError):
             return _of_status(status)
-        return (error and problem_of(error)) or _of_status(500)
+        known = None if error is None else problem_of(error)
+        return known or _of_status(500)
 
     def problem(self, status: int, slug: str, detail: str, **more: Any) -> None:
         """Answer with a problem; see `Problem`."""
@@ -191,10 +192,8 @@ class PageHandler(Handler):
         if "text/html" not in self.request.headers.get("Accept", ""):
             super().tell_problem(problem)
             return
-        # It shows what was asked for, whoever asks.
-        from nborch.server.pages import problem_page
-
-        self.answer_page(problem_page(self, problem), problem.status_code)
+        page = self.site.problem_page(self, problem)
+        self.answer_page(page, problem.status_code)
 
 
 def _of_status(status: int) -> Problem:

@@ -1,6 +1,7 @@
 """The topic of an executed notebook: its cells, as its file grows."""
 
 import threading
+from collections.abc import Sequence
 
 from nborch.server.bodies import written
 from nborch.server.notebooks import Notebooks, Stamp
@@ -70,6 +71,6 @@ class CellsTopic:
             items = [each.told() for each in changed]
             self._ring.add(self._message(items, list(versions))[1])
 
-    def _message(self, items: list[object], order: list[str]) -> tuple[str, bytes]:
+    def _message(self, items: Sequence[object], order: list[str]) -> tuple[str, bytes]:
         told = {"run": self._run_id, "items": items, "order": order}
         return "cells", written(told)

@@ -2,18 +2,28 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypedDict
+from typing import Annotated, Any, Required, TypedDict
 
+from nborch.control.forms import Bounds
 from nborch.control.routes import Place, Route
 from nborch.control.starting import possible
 from nborch.exceptions import NotFound
 from nborch.server.site import Site
 from nborch.view.details import detail, log
-from nborch.view.model import RunView
 
-__all__ = ["FUNCTIONS", "ROUTES", "bound"]
+__all__ = [
+    "ELSEWHERE",
+    "FUNCTIONS",
+    "ROUTES",
+    "NodeLogQuery",
+    "StreamQuery",
+    "bound",
+    "cells",
+    "graph",
+    "node",
+    "node_log",
+]
 
-#: A run that is looked at by its graph and is not within another one.
 _RUN = "runs/{run}"
 
 
@@ -23,14 +33,20 @@ class NodeLogQuery(TypedDict, total=False):
     after: Place
 
 
+class StreamQuery(TypedDict, total=False):
+    """What is followed, and from where on."""
+
+    topics: Required[Annotated[str, "Separated by commas.", Bounds(maxLength=2000)]]
+    after: Annotated[Place, "The id of the last event that is known."]
+
+
 def graph(site: Site, run_id: str) -> dict[str, Any]:
-    """Return the graph of a run, as it stands."""
+    """Return the graph of a run, as it stands: the stream goes on from there."""
     home = site.home
     record = home.listing.get(run_id)
-    view = RunView.from_store(
-        home.store, record.run.id, cache=home.cache, can=possible(home, record)
-    )
-    return view.snapshot()
+    snapshot = site.watching.view(run_id).view.snapshot()
+    snapshot["run"]["can"] = possible(home, record)
+    return snapshot
 
 
 def node(site: Site, run_id: str, node_id: str) -> dict[str, Any]:
@@ -100,4 +116,19 @@ ROUTES: tuple[Route, ...] = (
         "node_log", f"{_RUN}/nodes/{{node}}/log", "Read the log of a node.", NodeLogQuery
     ),
     _get("cells", f"{_RUN}/cells", "List the cells of an executed notebook."),
+)
+
+#: What other modules answer, for the description.
+ELSEWHERE: tuple[Route, ...] = (
+    _get("cell", f"{_RUN}/cells/{{cell}}", "Look into a cell, with its HTML."),
+    Route(
+        name="stream",
+        method="GET",
+        path="stream",
+        summary="Follow what changes, as server-sent events.",
+        answer=str,
+        media="text/event-stream",
+        query=StreamQuery,
+        faults=(404,),
+    ),
 )

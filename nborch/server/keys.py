@@ -1,4 +1,4 @@
-"""Keys: who may come in, by a token or a password, and the cookies that stand for it."""
+"""Keys: a token or a password lets people in, and a cookie stands for it then."""
 
 import hashlib
 import hmac

@@ -77,7 +77,7 @@ class Notebook:
 
 @dataclass(slots=True)
 class Notebooks:
-    """The executed notebooks of the runs in a home; each is read when it has changed."""
+    """The executed notebooks of the runs in a home, read when they have changed."""
 
     home: Home
     _kept: dict[str, tuple[Path, Stamp, Notebook]] = field(default_factory=dict)
@@ -125,8 +125,8 @@ class Notebooks:
 def text_of(value: object) -> str:
     """Return a text of a notebook, which may be a list of its lines.
 
-    >>> text_of(["a\\n", "b"])
-    'a\\nb'
+    >>> text_of(["a", "b"])
+    'ab'
     """
     if isinstance(value, list):
         return "".join(each for each in value if isinstance(each, str))

@@ -115,7 +115,7 @@ def _responses(route: Route, known: dict[str, Schema]) -> dict[str, Any]:
     answered: dict[str, Any] = {"description": "It was done."}
     if route.answer is not None:
         schema = schema_of(route.answer, known)
-        answered["content"] = {"application/json": {"schema": schema}}
+        answered["content"] = {route.media: {"schema": schema}}
     refused = {"$ref": "#/components/responses/Problem"}
     told = {str(status): refused for status in route.faults}
     return {str(route.status): answered, **told, "default": refused}

@@ -82,9 +82,8 @@ def _shown(data: Mapping[str, Any]) -> str:
     for kind, show in _FORMS.items():
         if kind in data:
             return f'<div class="output">{show(data[kind])}</div>'
-    told = [kind for kind in data if kind not in {"text/plain"}]
     if "text/plain" not in data:
-        return f'<pre class="remark">{escape(", ".join(map(str, told)))}</pre>'
+        return f'<pre class="remark">{escape(", ".join(map(str, data)))}</pre>'
     return f"<pre>{_terminal(text_of(data['text/plain']))}</pre>"
 
 

@@ -8,7 +8,7 @@ has sent it. Inside Jupyter its own gate does the same.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ from tornado.web import RequestHandler
 from nborch.server.keys import SESSION_SECONDS, Keys
 from nborch.server.problems import Problem
 
-__all__ = ["Gate", "Guard", "authenticated", "is_loopback"]
+__all__ = ["Gate", "Guard", "authenticated"]
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.ASCII)
 #: What only reads.
@@ -72,18 +72,6 @@ class Guard:
         return origin == f"http://{host}" or origin in self.origins
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens there.
-
-    >>> is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Gate(RequestHandler):
     """The base of the handlers of a server that stands alone.
 
@@ -96,7 +84,7 @@ class Gate(RequestHandler):
         guard: Guard = self.application.settings["guard"]
         return guard
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse who must not come in.
 
         Raises
@@ -220,19 +208,6 @@ def authenticated(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, *args, **kwargs)
 
     return guarded
-
-
-def own_names(given: Iterable[str]) -> frozenset[str]:
-    """Return the names by which others may know this machine.
-
-    Parameters
-    ----------
-    given
-        Names that somebody has told of.
-    """
-    import socket
-
-    return frozenset(name.lower() for name in (*given, socket.gethostname()))
 
 
 def _foreign() -> Problem:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, Required, Union
 
 from nborch.control.forms import Bounds
 
-__all__ = ["objections", "reference", "schema_of"]
+__all__ = ["objections", "reference", "schema_of", "whole_numbers"]
 
 Schema = dict[str, Any]
 
@@ -109,6 +109,21 @@ def _either(schemas: list[Schema]) -> Schema:
     if all(each.keys() == {"type"} for each in schemas):
         return {"type": [each["type"] for each in schemas]}
     return {"anyOf": schemas}
+
+
+def whole_numbers(value: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return an object whose whole numbers are such, also where 3 was written as 3.0.
+
+    >>> whole_numbers({"slots": 3.0}, {"properties": {"slots": {"type": "integer"}}})
+    {'slots': 3}
+    """
+    properties = schema.get("properties", {})
+    return {
+        name: int(each)
+        if isinstance(each, float) and "integer" in properties[name].get("type", ())
+        else each
+        for name, each in value.items()
+    }
 
 
 def objections(

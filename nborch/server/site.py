@@ -1,8 +1,9 @@
 """The site: what all handlers of one server share."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from typing import Any
 
 from nborch.control.local import LocalControl
 from nborch.home import Home
@@ -33,26 +34,20 @@ class Site:
         self.base_url = f"/{base_url.strip('/')}/".replace("//", "/")
         self.framers = framers
         self.assets = Assets()
+        #: Makes the page that tells a problem; see `nborch.server.app`.
+        self.problem_page: Callable[[Any, Any], str] = lambda *_: ""
+        #: What one can see and do, and what tells of changes.
+        self.control = LocalControl(home)
+        self.watching = Watching(home, self.control)
         #: Those that wait for news, to be woken at the end.
         self.streams: set[asyncio.Event] = set()
         self.is_closed = False
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nborch-server")
-
-    @cached_property
-    def control(self) -> LocalControl:
-        """What one can see and do."""
-        return LocalControl(self.home)
-
-    @cached_property
-    def watching(self) -> Watching:
-        """What tells of changes."""
-        return Watching(self.home, self.control)
 
     def close(self) -> None:
         """Let nothing of it go on; called in the thread of its handlers."""
         self.is_closed = True
         for stream in self.streams:
             stream.set()
-        if "watching" in self.__dict__:
-            self.watching.close()
+        self.watching.close()
         self.threads.shutdown(wait=False, cancel_futures=True)

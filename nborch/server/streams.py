@@ -8,6 +8,7 @@ comes back with it, to this server or to the next one, misses nothing.
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from tornado.iostream import StreamClosedError
 
@@ -33,14 +34,16 @@ class Stream(Handler):
         """Follow topics."""
         topics = [each for each in self._words("topics").split(",") if each]
         watching = self.site.watching
-        self._news = asyncio.Event()
+        self._news = news = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(self._news.set)
+            # NB. The loop may have ended meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(news.set)
 
         follower = await self.do(watching.join, topics, self._after(), wake)
-        self.site.streams.add(self._news)
+        self.site.streams.add(news)
         try:
             self.set_header("Content-Type", "text/event-stream")
             self.set_header("X-Accel-Buffering", "no")
@@ -48,9 +51,10 @@ class Stream(Handler):
         except StreamClosedError:
             pass
         finally:
-            self.site.streams.discard(self._news)
+            self.site.streams.discard(news)
             # NB. Not waited for: it may have to wait for a look at the store.
-            self.site.threads.submit(watching.leave, follower)
+            with suppress(RuntimeError):  # they have ended: so has all else
+                self.site.threads.submit(watching.leave, follower)
 
     def on_connection_close(self) -> None:
         """Wake up, to end."""

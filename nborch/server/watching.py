@@ -215,9 +215,7 @@ class Watching:
         if is_of_run and kind in _OF_RUN:
             return self._made_of_run(kind, run_id)
         if name == "runs":
-            return RunsTopic(
-                self._control, self._signs, self._kinship, self._position
-            )
+            return RunsTopic(self._control, self._signs, self._kinship, self._position)
         if name == "cache":
             return SignTopic(name, self._sign_of_cache, is_stored=False)
         if name in _TABLES:
@@ -251,7 +249,7 @@ class Watching:
             except (NborchError, OSError):
                 _log.debug("The store cannot be watched", exc_info=True)
                 rest = RETRY
-            except Exception:
+            except Exception:  # noqa: BLE001  # logged; who follows goes on
                 _log.exception("The watching has failed")
                 rest = RETRY
             with self._changed:

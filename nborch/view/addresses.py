@@ -70,7 +70,7 @@ def noted(home: Home) -> dict[str, str]:
 
 
 def address_of(home: Home) -> str | None:
-    """Return the address of the server that runs by itself on a home, None if none does.
+    """Return the address of a server that runs by itself; None if none does.
 
     ::
 

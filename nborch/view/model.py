@@ -99,7 +99,7 @@ class RunView(GraphModel):
         What tells the home of the run from others; see `nborch.view.addresses`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is told to the browser
         self,
         run: Run,
         store: RunStore,

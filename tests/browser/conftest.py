@@ -243,3 +243,68 @@ def open_notebook(browser, jupyter, page_of):
     theirs = ("'schema'", "filebrowser:")
     ours = [error for error in errors if not any(word in error for word in theirs)]
     assert ours == []
+
+
+def _site(tmp_path_factory, **options):
+    from page_site import Site
+
+    return Site(tmp_path_factory.mktemp("site"), **options)
+
+
+@pytest.fixture(scope="session")
+def site_of_few(tmp_path_factory):
+    """A server that shows a home with some of everything, the same for all tests."""
+    site = _site(tmp_path_factory, runs=250)
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def site_of_many(tmp_path_factory):
+    """A server that shows 10,000 runs, one of them with 10,000 task runs."""
+    site = _site(tmp_path_factory, runs=10_000, tasks=10_000)
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def site_of_none(tmp_path_factory):
+    """A server that shows a home in which nothing has happened yet."""
+    site = _site(tmp_path_factory)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def look(browser):
+    """Opens pages of a server as somebody who was let in; errors in them fail."""
+    from page_site import WATCH, problems, until
+
+    contexts, pages, errors = {}, [], []
+
+    def look(site, path="", **settings):
+        settings = {"reduced_motion": "reduce", **settings}
+        settings.setdefault("viewport", {"width": 1280, "height": 800})
+        key = (site.served.base, str(settings))
+        if key not in contexts:
+            contexts[key] = browser.new_context(**settings)
+            contexts[key].add_init_script(WATCH)
+            contexts[key].set_default_timeout(20_000)
+            page = contexts[key].new_page()
+            page.goto(site.served.way_in)
+            page.close()
+        page = contexts[key].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(site.address(path))
+        until(page, "document.documentElement.dataset.ready === 'true'")
+        pages.append(page)
+        return page
+
+    yield look
+    refused = [
+        each for page in pages if not page.is_closed() for each in problems(page)
+    ]
+    for context in contexts.values():
+        context.close()
+    assert not errors
+    assert not refused

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = str(Path(__file__).parents[2])
+#: All lies below it, as on a hub.
+BASE = "/user/ann"
 BIN = Path(sys.executable).parent
 APPS = ("LabApp", "JupyterNotebookApp")
 RAN = re.compile(r"\[\d+\]")
@@ -50,7 +53,16 @@ def environ_of(folder):
     settings = json.dumps({"windowingMode": "none"})
     (tracker / "tracker.jupyterlab-settings").write_text(settings)
     places = {name: str(place) for name, place in places.items()}
-    return {**os.environ, "PYTHONPATH": ROOT, **places}
+    return {**os.environ, "PYTHONPATH": ROOT, **places, **installed(folder)}
+
+
+def installed(folder):
+    """Put in place what an installation of nborch does; return where Jupyter looks."""
+    data, config = folder / "share" / "jupyter", folder / "etc" / "jupyter"
+    panel = data / "labextensions" / "nborch"
+    shutil.copytree(Path(ROOT) / "nborch" / "labextension", panel)
+    shutil.copytree(Path(ROOT) / "jupyter-config", config / "jupyter_server_config.d")
+    return {"JUPYTER_PATH": str(data), "JUPYTER_CONFIG_PATH": str(config)}
 
 
 class Jupyter:
@@ -64,14 +76,14 @@ class Jupyter:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{port}{BASE}"
         self.token = secrets.token_hex(8)
         self._log = (folder / "jupyter.log").open("w")
         self._server = subprocess.Popen(
             [
                 *[BIN / "jupyter-lab", "--no-browser", "--allow-root"],
                 *["--ip=127.0.0.1", f"--ServerApp.port={port}"],
-                "--ServerApp.port_retries=0",
+                *["--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE}/"],
                 *[f"--{app}.expose_app_in_browser=True" for app in APPS],
                 f"--IdentityProvider.token={self.token}",
                 # It asks the network what is new.

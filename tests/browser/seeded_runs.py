@@ -87,10 +87,14 @@ class Stories:
     """
 
     def __init__(
-        self, now: float, process: str, deployments: Sequence[Deployment]
+        self,
+        now: float,
+        process: str,
+        deployments: Sequence[Deployment] = (),
+        seed: float = 8,
     ) -> None:
         self.now = now
-        self.chance = random.Random(8)
+        self.chance = random.Random(seed)
         #: Runs worth looking at.
         self.large_id = self.live_id = self.failed_id = ""
         self._process = process

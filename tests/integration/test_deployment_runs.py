@@ -13,17 +13,14 @@ import pytest
 
 import nborch
 from nborch import flow, task
+from nborch.control.local import LocalControl
 from nborch.deploy import tenures
 from nborch.deploy.entrypoints import find_flow, load_file
 from nborch.deploy.orders import Order
 from nborch.deploy.outputs import folder_of
-from nborch.deploy.triggering import (
-    DeploymentRun,
-    arun_deployment,
-    run_deployment,
-    trigger,
-)
+from nborch.deploy.triggering import trigger
 from nborch.deploy.worker import Watcher, Worker
+from nborch.deployments import DeploymentRun, arun_deployment, run_deployment
 from nborch.exceptions import (
     CancelledRun,
     InvalidDeclaration,
@@ -224,7 +221,7 @@ def yard(home, program, deployed, work):
 def ask(home, deployment, **parameters):
     """Have a deployment run; return the run."""
     record = trigger(home, deployment, parameters, wants_result=True)
-    return DeploymentRun(home, record.run.id, deployment.full_name)
+    return DeploymentRun(LocalControl(home), record.run.id, deployment.full_name)
 
 
 def messages(home, run):

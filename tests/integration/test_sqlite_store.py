@@ -748,7 +748,7 @@ def test_a_store_from_the_future_is_refused(path):
 
     with pytest.raises(
         StoreError,
-        match=r"written by a newer nborch \(schema 99, this one knows 4\). Upgrade nborch",
+        match=r"written by a newer nborch \(schema 99, this one knows 5\). Upgrade nborch",
     ):
         store.records()
 

@@ -47,11 +47,13 @@
       constructor(id) {
         super();
         this.id = id;
+        // While something is dragged over it, JupyterLab takes what the mouse does.
+        this.addClass("jp-IFrame");
         this.title.icon = icon;
         this.title.caption = "nborch: runs and schedules";
         this.frame = document.createElement("iframe");
         this.frame.title = "nborch";
-        this.frame.style.cssText = "width: 100%; height: 100%; border: 0; display: block";
+        this.frame.style.cssText = "width: 100%; height: 100%; border: 0";
         this.node.append(this.frame);
         this.watcher = new MutationObserver(() => this.tell());
       }
@@ -67,6 +69,10 @@
       onAfterAttach(message) {
         super.onAfterAttach(message);
         if (this.isVisible) this.onAfterShow();
+      }
+
+      onActivateRequest() {
+        this.frame.focus();
       }
 
       /** Let the pages look as what is around them. */

@@ -84,13 +84,13 @@ class FollowedRun:
 
         self._view = view
         self._home = home
-        view.change(link=page_of(home, view.run_id))
         self._around = untapped()
         self._next_look = 0.0
         if view.is_over:
             self.widget = RunGraph(KeptGraph(view.snapshot(), home.store))
             return
-        view.change(can=["cancel"] if is_cancellable(view.run_id) else [])
+        can = ["cancel"] if is_cancellable(view.run_id) else []
+        view.change(can=can, link=page_of(home, view.run_id))
         self.widget = RunGraph(view, self._act)
         pump.add(self)
 

@@ -26,7 +26,10 @@ export function backfill(deployment) {
     if (!from.input.value || !until.input.value) return;
     try {
       const { times } = await tell("POST", path, body(true));
-      say(told, times ? `That makes ${counted(times, "run")}.` : "No time of a schedule lies there.");
+      say(
+        told,
+        times ? `That makes ${counted(times, "run")}.` : "No time of a schedule lies there.",
+      );
     } catch (error) {
       say(told, error instanceof Refused ? error.message : "");
     }

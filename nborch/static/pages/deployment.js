@@ -5,6 +5,7 @@ import { oneLine, shortened } from "../words.js";
 import { ask, part, tell } from "./api.js";
 import { backfill } from "./backfill.js";
 import { acts, notify, openDialog } from "./dialogs.js";
+import { purposeOf } from "./docs.js";
 import { later } from "./later.js";
 import { redraw } from "./lists.js";
 import { Live } from "./live.js";
@@ -14,7 +15,7 @@ import { first, now, to, toOne } from "./place.js";
 import { valueTable } from "./run_facts.js";
 import { RunRow } from "./run_row.js";
 import { runNow } from "./run_now.js";
-import { when } from "./times.js";
+import { dayOf, exact, timeOfDay, weekday, when } from "./times.js";
 
 /**
  * @typedef {import("./run_now.js").Deployment} Deployment
@@ -123,14 +124,15 @@ class DeploymentPage {
 
   #drawAbout() {
     const { description, entrypoint, flow, tags, version, work_pool: pool } = this.deployment;
+    const purpose = purposeOf(description);
     this.about.replaceChildren(
-      ...(description ? [element("p", { class: "description" }, shortened(description, 1_000))] : []),
+      ...(purpose ? [element("p", { class: "description" }, shortened(purpose, 1_000))] : []),
       facts([
         ["Flow", element("a", { href: to("", { flow }) }, oneLine(flow, 80))],
         ["Work pool", pool && element("a", { href: toOne("work-pools", pool) }, oneLine(pool, 80))],
         ["Code", entrypoint && element("code", {}, oneLine(entrypoint, 120))],
         ["Version", version && oneLine(version, 60)],
-        ["At once", this.deployment.concurrency_limit && String(this.deployment.concurrency_limit)],
+        ["At once", String(this.deployment.concurrency_limit ?? "")],
         ["Tags", tags.length ? tagList(tags, (tag) => to("", { tag })) : null],
       ]),
     );
@@ -159,7 +161,11 @@ class DeploymentPage {
     openDialog({
       title: `Delete ${oneLine(this.deployment.full_name, 80)}?`,
       content: [
-        element("p", {}, "Its schedules end, and its runs that wait are cancelled. Earlier runs stay."),
+        element(
+          "p",
+          {},
+          "Its schedules end, and its runs that wait are cancelled. Earlier runs stay.",
+        ),
       ],
       label: "Delete",
       isDanger: true,
@@ -229,7 +235,7 @@ class DeploymentPage {
       element("div", { class: "schedule-head" }, element("strong", {}, oneLine(words, 200)), turn),
       why ? element("p", { class: "quiet" }, oneLine(why, 300)) : null,
       isOn
-        ? element("ol", { class: "next-times" }, ...times.map((at) => element("li", {}, when(at))))
+        ? element("ol", { class: "next-times" }, ...times.map(nextTime))
         : element("p", { class: "quiet" }, "It rests."),
     );
   }
@@ -238,10 +244,21 @@ class DeploymentPage {
   #notable() {
     const notable = this.outcomes.filter(({ run }) => run === null);
     if (!notable.length) return "";
-    const rows = notable.slice(0, 10).map(({ nominal, told }) =>
-      element("li", {}, element("span", {}, oneLine(told, 300)), when(nominal)),
-    );
+    const rows = notable
+      .slice(0, 10)
+      .map(({ nominal, told }) =>
+        element("li", {}, element("span", {}, oneLine(told, 300)), when(nominal)),
+      );
     return section("Times without a run", [element("ul", { class: "lines" }, ...rows)]);
   }
 }
 
+/** @param {number} at */
+function nextTime(at) {
+  return element(
+    "li",
+    { title: exact(at) },
+    element("span", {}, `${weekday(at)} ${dayOf(at)}`),
+    element("span", {}, timeOfDay(at)),
+  );
+}

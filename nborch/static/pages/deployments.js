@@ -39,7 +39,7 @@ export function showDeployments(shell) {
     .on("deployments", refresh)
     .on("runs", ({ items, again }) => {
       const ours = new Set(known.map(({ id }) => id));
-      const isOurs = ({ deployment }) => deployment && ours.has(deployment.id);
+      const isOurs = (/** @type {any} */ run) => run.deployment && ours.has(run.deployment.id);
       if (again || items.some(isOurs)) refresh();
     })
     .begin();
@@ -72,16 +72,12 @@ function cardOf(deployment) {
         "div",
         { class: "card-about" },
         scheduleOf(deployment),
-        pool && element("a", { class: "quiet-link", href: toOne("work-pools", pool) }, oneLine(pool, 60)),
+        pool &&
+          element("a", { class: "quiet-link", href: toOne("work-pools", pool) }, oneLine(pool, 60)),
         tags.length > 0 && tagList(tags, (tag) => to("", { tag })),
       ),
     ),
-    element(
-      "div",
-      { class: "card-next" },
-      nextOf(schedules, paused),
-      last.length ? when(last[0].started ?? last[0].created, "last ") : null,
-    ),
+    element("div", { class: "card-next" }, nextOf(schedules, paused), lastOf(last)),
     outcomeBars(last),
     run,
   );
@@ -103,6 +99,12 @@ function nextOf(schedules, isPaused) {
   const times = schedules.filter(({ active }) => active).flatMap(({ next }) => next.slice(0, 1));
   if (isPaused || !times.length) return null;
   return when(Math.min(...times), "next ");
+}
+
+/** @param {Deployment["last"]} last */
+function lastOf(last) {
+  const run = last.find(({ started }) => started !== null);
+  return run ? when(run.started, "last ") : null;
 }
 
 function nothing() {

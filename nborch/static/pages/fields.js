@@ -17,9 +17,6 @@ import { nameFor } from "./dialogs.js";
 /** Stands for a value that was left to its default. */
 export const LEFT = Symbol("left");
 
-/** What a field shows where no schema says more. */
-const ANY = "JSON";
-
 /**
  * Return a field for a parameter.
  * @param {string} name
@@ -28,14 +25,15 @@ const ANY = "JSON";
  * @param {object} told
  * @param {any} told.start the value that it has if nothing is typed; undefined for none
  * @param {boolean} told.isRequired
+ * @param {string} told.help what is said of it, if the schema says nothing
  * @returns {Field}
  */
-export function fieldFor(name, schema, whole, { start, isRequired }) {
+export function fieldFor(name, schema, whole, { start, isRequired, help: known }) {
   const plain = resolved(schema, whole);
   const entry = entryFor(plain, start);
   const id = nameFor("field");
   const [helpId, wrongId] = [`${id}-help`, `${id}-wrong`];
-  const help = [plain.description, plain.hint].filter(Boolean).join(" · ");
+  const help = plain.description || known;
   set(entry.input, "id", id);
   set(entry.input, "name", name);
   set(entry.input, "aria-describedby", [help && helpId, wrongId].filter(Boolean).join(" "));
@@ -157,7 +155,11 @@ function choice(values, start, schema) {
     { class: "field" },
     place < 0 ? element("option", { value: "" }, "Choose…") : null,
     ...all.map((value, n) =>
-      element("option", { value: n, selected: n === place }, value === null ? "none" : String(value)),
+      element(
+        "option",
+        { value: n, selected: n === place },
+        value === null ? "none" : String(value),
+      ),
     ),
   );
   const read = () => {
@@ -241,13 +243,14 @@ function moment(type, start) {
  * @returns {Entry}
  */
 function json(start) {
-  const told = start === undefined ? "" : JSON.stringify(start, null, 2);
+  const isNone = start === undefined || start === null;
+  const told = isNone ? "" : JSON.stringify(start, null, 2);
   const rows = Math.max(2, Math.min(8, told.split("\n").length));
   const input = element("textarea", {
     class: "field code",
     rows,
     spellcheck: "false",
-    placeholder: ANY,
+    placeholder: start === null ? "none" : "JSON",
   });
   input.value = told;
   const read = () => {

@@ -263,13 +263,7 @@ class FilterPanel {
       spellcheck: "false",
       maxlength: 200,
     });
-    const line = element(
-      "label",
-      { class: "field-line" },
-      element("span", {}, label),
-      input,
-      list,
-    );
+    const line = element("label", { class: "field-line" }, element("span", {}, label), input, list);
     return { name, line, input, list };
   }
 
@@ -308,9 +302,7 @@ class FilterPanel {
     };
     for (const { name, list } of this.fields) {
       const known = new Set(items.flatMap(names[name]).filter(Boolean));
-      list.replaceChildren(
-        ...[...known].sort().map((value) => element("option", { value })),
-      );
+      list.replaceChildren(...[...known].sort().map((value) => element("option", { value })));
     }
   }
 }

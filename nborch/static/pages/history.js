@@ -115,7 +115,9 @@ export class HistoryStrip {
  */
 function drawBar(bar, { start, end, states }, total, most) {
   const parts = ORDER.filter((type) => states[type]);
-  const counts = parts.map((type) => `${numeral(states[type])} ${lookOf(type).label.toLowerCase()}`);
+  const counts = parts.map(
+    (type) => `${numeral(states[type])} ${lookOf(type).label.toLowerCase()}`,
+  );
   const isLong = end - start > DAY / 2;
   const span = isLong
     ? `${dayOf(start)} – ${dayOf(end)}`

@@ -76,6 +76,10 @@ export class Live {
       this.changed("live");
     };
     source.onerror = () => this.#lose(source);
+    // What has happened elsewhere moves the place to go on from, too.
+    source.addEventListener("here", ({ lastEventId }) => {
+      if (lastEventId) this.after = Number(lastEventId);
+    });
     for (const [name, listeners] of this.listeners) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId) this.after = Number(event.lastEventId);

@@ -1,7 +1,7 @@
 // Outcomes: the last runs of a deployment as small bars, the latest at the right.
 
 import { element } from "../elements.js";
-import { lookOf } from "../states.js";
+import { isOver, lookOf } from "../states.js";
 import { duration, oneLine } from "../words.js";
 import { now, toOne } from "./place.js";
 import { timeOf } from "./run_row.js";
@@ -16,7 +16,9 @@ const MOST = 20;
  * @param {RunSummary[]} runs the latest first
  */
 export function outcomeBars(runs) {
-  const shown = runs.slice(0, MOST).reverse();
+  // What waits has no outcome yet.
+  const told = runs.filter(({ started, state }) => started !== null || isOver(state.type));
+  const shown = told.slice(0, MOST).reverse();
   const times = shown.map(secondsOf);
   const longest = Math.max(0.001, ...times);
   const bars = shown.map((run, n) => {

@@ -1,6 +1,6 @@
 // Pieces: what pages are made of.
 
-import { element, say, set } from "../elements.js";
+import { element, set } from "../elements.js";
 import { badge } from "../icons.js";
 import { lookOf } from "../states.js";
 import { oneLine } from "../words.js";
@@ -227,14 +227,14 @@ export function meter(value, most, label) {
 }
 
 /**
- * Keep a text up to date by its count.
- * @param {HTMLElement} made
- * @param {number} count
- * @param {string} one
- * @param {string} [many]
+ * Return a bar that tells how large something is beside others; their numbers stand by.
+ * @param {number} value
+ * @param {number} most
  */
-export function sayCount(made, count, one, many = `${one}s`) {
-  say(made, count === 1 ? `1 ${one}` : `${count} ${many}`);
+export function share(value, most) {
+  const fill = element("span");
+  fill.style.width = `${most > 0 ? Math.min(100, (value / most) * 100) : 0}%`;
+  return element("span", { class: "meter", "aria-hidden": "true" }, fill);
 }
 
 /**

@@ -183,7 +183,10 @@ class RunPage {
     this.parameters.replaceChildren(parametersOf(run.parameters));
     this.artifacts.replaceChildren(artifactsOf(run.artifacts, run.result));
     const { length } = run.artifacts;
-    this.tabs.mark("artifacts", length ? element("span", { class: "tab-mark" }, numeral(length)) : null);
+    this.tabs.mark(
+      "artifacts",
+      length ? element("span", { class: "tab-mark" }, numeral(length)) : null,
+    );
   }
 
   #drawFacts() {
@@ -200,12 +203,18 @@ class RunPage {
         [run.kind === "task" ? "Task" : "Flow", link(run.flow, to("", { flow: run.flow }))],
         ["Deployment", deployment && link(deployment.name, toOne("deployments", deployment.id))],
         ["Work pool", run.work_pool && link(run.work_pool, toOne("work-pools", run.work_pool))],
-        [isDue ? "Due" : run.started ? "Started" : "Made", when(isDue ? run.due : (run.started ?? run.created))],
-        ["Took", run.started ? this.took : null],
+        [
+          isDue ? "Due" : run.started ? "Started" : "Made",
+          when(isDue ? run.due : (run.started ?? run.created)),
+        ],
+        ["Duration", run.started ? this.took : null],
         ["Attempt", run.attempt > 1 ? String(run.attempt) : null],
         ["Cache", saved],
         ["Tags", run.tags.length ? tagList(run.tags, (tag) => to("", { tag })) : null],
-        ["Code", run.entrypoint && element("code", { title: run.entrypoint }, shortPath(run.entrypoint))],
+        [
+          "Code",
+          run.entrypoint && element("code", { title: run.entrypoint }, shortPath(run.entrypoint)),
+        ],
       ]),
       element("div", { class: "run-progress" }, this.bar, this.counts),
     );
@@ -223,7 +232,8 @@ class RunPage {
     const total = all.reduce((sum, [, count]) => sum + count, 0);
     const over = all.reduce((sum, [type, count]) => sum + (isOver(type) ? count : 0), 0);
     const bad = (tasks.FAILED ?? 0) + (tasks.CRASHED ?? 0);
-    const parts = total === over ? [counted(total, "task")] : [`${numeral(over)} of ${counted(total, "task")}`];
+    const parts =
+      total === over ? [counted(total, "task")] : [`${numeral(over)} of ${counted(total, "task")}`];
     if (tasks.RUNNING) parts.push(`${numeral(tasks.RUNNING)} running`);
     if (bad) parts.push(`${numeral(bad)} ${lookOf("FAILED").label.toLowerCase()}`);
     say(this.counts, total ? parts.join(" · ") : "");
@@ -234,16 +244,22 @@ class RunPage {
     const act = (/** @type {string} */ op) => tell("POST", `runs/${part(id)}/${op}`);
     const made = [];
     if (can.includes("resume")) {
-      made.push(acts(button("Resume", { sign: "play" }), async () => this.#say(await act("resume"))));
+      made.push(
+        acts(button("Resume", { sign: "play" }), async () => this.#say(await act("resume"))),
+      );
     }
     if (can.includes("retry")) {
-      made.push(acts(button("Retry", { sign: "retry" }), async () => this.#say(await act("retry"))));
+      made.push(
+        acts(button("Retry", { sign: "retry" }), async () => this.#say(await act("retry"))),
+      );
     }
     if (can.includes("cancel")) {
       const open = () =>
         openDialog({
           title: "Cancel this run?",
-          content: [element("p", {}, "Tasks that run are interrupted; those that wait never begin.")],
+          content: [
+            element("p", {}, "Tasks that run are interrupted; those that wait never begin."),
+          ],
           label: "Cancel the run",
           keep: "Let it go on",
           isDanger: true,

@@ -37,7 +37,11 @@ function valueOf(value) {
   const isLong = text.length > 80 || text.includes("\n");
   const kind = value === null ? "null" : typeof value;
   const shown = shortened(text, LONGEST) || '""';
-  return element(isLong ? "pre" : "code", { "data-kind": kind, tabindex: isLong ? 0 : null }, shown);
+  return element(
+    isLong ? "pre" : "code",
+    { "data-kind": kind, tabindex: isLong ? 0 : null },
+    shown,
+  );
 }
 
 /** @param {Record<string, any>} parameters */

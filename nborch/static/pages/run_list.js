@@ -41,7 +41,10 @@ export class RunList {
     /** @type {string | null} */
     this.next = null;
     window.addEventListener("scroll", () => this.#drawSoon(), { passive: true });
-    window.addEventListener("resize", () => this.#drawSoon());
+    window.addEventListener("resize", () => {
+      this.#height = 0;
+      this.#drawSoon();
+    });
   }
 
   /** @type {Set<string>} */
@@ -52,10 +55,17 @@ export class RunList {
   #isAsking = false;
   #generation = 0;
 
+  #height = 0;
+  /** Rows that have left the sight: to make one takes longer than to fill one anew. */
+  #spare = /** @type {RunRow[]} */ ([]);
+
   /** How high a row is: narrow windows have rows of two lines. */
   get height() {
-    const told = getComputedStyle(this.list).getPropertyValue("--row");
-    return Number.parseFloat(told) || 44;
+    if (!this.#height) {
+      const told = getComputedStyle(this.list).getPropertyValue("--row");
+      this.#height = Number.parseFloat(told) || 44;
+    }
+    return this.#height;
   }
 
   /**
@@ -149,13 +159,13 @@ export class RunList {
     const ids = new Set(wanted.map(({ id }) => id));
     for (const [id, row] of this.rows) {
       if (ids.has(id) || row.element.contains(document.activeElement)) continue;
-      row.element.remove();
+      this.#spare.push(row);
       this.rows.delete(id);
     }
     /** @type {Element | null} */
     let before = null;
     wanted.forEach((run, n) => {
-      const row = this.rows.get(run.id) ?? new RunRow();
+      const row = this.rows.get(run.id) ?? this.#spare.pop() ?? new RunRow();
       this.rows.set(run.id, row);
       row.update(run);
       row.element.style.transform = `translateY(${(first + n) * height}px)`;
@@ -165,6 +175,7 @@ export class RunList {
       if (follows !== row.element) this.list.insertBefore(row.element, follows);
       before = row.element;
     });
+    for (const { element: left } of this.#spare) left.remove();
     if (runs.length - last < AHEAD) this.#ask();
     set(this.end, "hidden", this.next === null || runs.length === 0);
     say(this.end, "Loading more…");

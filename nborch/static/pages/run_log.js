@@ -198,12 +198,17 @@ export class RunLog {
     const date = new Date(at * 1000);
     const told = date.toTimeString().slice(0, 8);
     const isOwn = run === this.run;
+    if (!isOwn) this.lines.style.setProperty("--names", "18ch");
     return element(
       "div",
       { class: "log-line", "data-level": oneLine(level, 20) },
       element("time", { title: exact(at), "data-day": dayOf(at) }, told),
       element("span", { class: "log-level" }, oneLine(level, 8)),
-      element("span", { class: "log-of", title: oneLine(name, 200) }, isOwn ? "" : oneLine(name, 80)),
+      element(
+        "span",
+        { class: "log-of", title: oneLine(name, 200) },
+        isOwn ? "" : oneLine(name, 80),
+      ),
       element("span", { class: "log-text" }, shortened(message, LONGEST)),
     );
   }

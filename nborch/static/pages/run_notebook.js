@@ -15,6 +15,7 @@ export class RunNotebook {
     this.run = run;
     this.path = `runs/${part(run)}`;
     this.element = element("div", { class: "notebook-place" });
+    this.none = notYet();
     window.addEventListener("message", (event) => this.#hear(event));
     document.addEventListener("nborch-theme", () => this.#tell({ theme: theme() }, "theme"));
   }
@@ -22,8 +23,12 @@ export class RunNotebook {
   /** @type {HTMLIFrameElement | null} */
   #frame = null;
   #isReady = false;
-  /** Cells that have changed before the frame could show them. @type {Set<number>} */
-  #changed = new Set();
+  /** What the frame shows, and what the server has. @type {Map<string, unknown>} */
+  #shown = new Map();
+  /** @type {Map<string, unknown>} */
+  #versions = new Map();
+  /** @type {string[]} */
+  #order = [];
   #isAsking = false;
 
   show() {
@@ -37,23 +42,32 @@ export class RunNotebook {
       title: "The executed notebook",
       sandbox: "allow-scripts",
       src: to(`frames/${this.path}/notebook`, { theme: theme() }),
-      load: () => {
-        this.#isReady = true;
-        this.#refresh();
-      },
     });
     this.#frame = frame;
-    this.element.replaceChildren(frame);
+    this.#fill();
   }
 
-  /**
-   * Take cells that have changed.
-   * @param {{items: {n: number}[], gone?: number[]}} told
-   */
-  take({ items, gone = [] }) {
+  /** A notebook that nobody has written to yet is not shown as an empty field. */
+  #fill() {
     if (!this.#frame) return;
-    for (const { n } of items) this.#changed.add(n);
-    for (const n of gone) this.#tell({ n }, "gone");
+    if (!this.#frame.isConnected) this.element.replaceChildren(this.#frame, this.none);
+    set(this.none, "hidden", this.#order.length > 0 || !this.#hasHeard);
+    set(this.#frame, "hidden", !this.none.hidden);
+  }
+
+  #hasHeard = false;
+
+  /**
+   * Take the cells that there are, with those that have changed.
+   * @param {{items: {id: string, version: unknown}[], order: string[]}} told
+   */
+  take({ items, order }) {
+    this.#hasHeard = true;
+    for (const { id, version } of items) this.#versions.set(id, version);
+    const isMoved = order.join() !== this.#order.join();
+    this.#order = order;
+    this.#fill();
+    if (isMoved && this.#isReady) this.#tell({ changed: [], order }, "cells");
     this.#refresh();
   }
 
@@ -62,10 +76,12 @@ export class RunNotebook {
     if (this.#isAsking || !this.#isReady) return;
     this.#isAsking = true;
     try {
-      for (const n of this.#changed) {
-        this.#changed.delete(n);
-        const { html } = await ask(`${this.path}/cells/${n}`);
-        this.#tell({ n, html }, "cell");
+      for (const id of this.#order) {
+        const version = this.#versions.get(id);
+        if (version === undefined || this.#shown.get(id) === version) continue;
+        const cell = await ask(`${this.path}/cells/${part(id)}`);
+        this.#shown.set(id, version);
+        this.#tell({ changed: [cell], order: this.#order }, "cells");
       }
     } catch {
       // What is missed here comes with the next change, or the next look.
@@ -86,12 +102,26 @@ export class RunNotebook {
   /** @param {MessageEvent} event */
   #hear({ source, data }) {
     const frame = this.#frame;
-    if (!frame || source !== frame.contentWindow || data?.nborch !== "height") return;
+    if (!frame || source !== frame.contentWindow || typeof data !== "object") return;
+    if (data?.nborch === "ready" && !this.#isReady) {
+      this.#isReady = true;
+      this.#shown = new Map(Object.entries(data.versions ?? {}));
+      this.#refresh();
+    }
+    if (data?.nborch !== "height") return;
     const height = Number(data.height);
     if (!Number.isFinite(height)) return;
     frame.style.height = `${Math.max(LOWEST, Math.min(HIGHEST, Math.ceil(height)))}px`;
     set(frame, "data-ready", true);
   }
+}
+
+function notYet() {
+  return empty({
+    sign: "file",
+    title: "Nothing to see yet",
+    text: "The cells of the executed notebook appear here as they run, if its file can be read here.",
+  });
 }
 
 /** What stands where a run has no notebook. */

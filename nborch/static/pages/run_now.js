@@ -4,6 +4,7 @@ import { element } from "../elements.js";
 import { counted, oneLine } from "../words.js";
 import { part, tell } from "./api.js";
 import { nameFor, notify, openDialog } from "./dialogs.js";
+import { helpOf } from "./docs.js";
 import { fieldFor, LEFT } from "./fields.js";
 import { toOne } from "./place.js";
 import { timeOfDay } from "./times.js";
@@ -81,11 +82,13 @@ export function runNow(deployment) {
 }
 
 /** @param {Deployment} deployment */
-function fieldsOf({ parameters, parameter_schema: schema }) {
+function fieldsOf({ description, parameters, parameter_schema: schema }) {
   const required = new Set(schema.required ?? []);
+  const help = helpOf(description);
   return Object.entries(schema.properties ?? {}).map(([name, about]) => {
     const start = Object.hasOwn(parameters, name) ? parameters[name] : about?.default;
-    return fieldFor(name, about, schema, { start, isRequired: required.has(name) });
+    const told = { start, isRequired: required.has(name), help: help[name] ?? "" };
+    return fieldFor(name, about, schema, told);
   });
 }
 

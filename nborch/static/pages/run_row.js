@@ -117,7 +117,7 @@ export class RunRow {
     }
     setTaskBar(this.tasks, run.tasks);
     const waits = run.started === null && !isOver(run.state.type);
-    setWhen(this.time, timeOf(run), waits && run.due === null ? "made " : "");
+    setWhen(this.time, timeOf(run), !waits ? "" : run.due === null ? "made " : "due ");
     setLasting(this.took, run.started, isOver(run.state.type) ? (run.ended ?? null) : run.ended);
     if (isOver(run.state.type) && run.ended === null) setLasting(this.took, null, null);
   }

@@ -76,7 +76,8 @@ class RunsPage {
     this.list.show(data.runs);
     this.#addKeys();
     new Live(["runs"], (condition) => shell.tell(condition))
-      .on("runs", ({ items }) => {
+      .on("runs", ({ items, again }) => {
+        if (again) this.#reload();
         this.list.take(items);
         this.#countSoon();
       })
@@ -174,7 +175,7 @@ class RunsPage {
             sign: "runs",
             title: "No runs yet",
             text: "Runs of notebooks and flows appear here by themselves as soon as they begin.",
-            commands: ["nborch run notebook.ipynb", "nborch run flows.py:my_flow"],
+            commands: ["nborch run notebook.ipynb", "python my_flow.py"],
           }),
     );
   }

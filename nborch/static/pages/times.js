@@ -23,6 +23,11 @@ export function timeOfDay(at) {
   return `${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
+/** @param {number} at */
+export function weekday(at) {
+  return DAYS[new Date(at * 1000).getDay()];
+}
+
 /**
  * Return the day, with the year if it is another than this.
  * @param {number} at
@@ -66,7 +71,7 @@ export function relative(at) {
   if (days === 1) return `yesterday ${timeOfDay(at)}`;
   if (days === -1) return `tomorrow ${timeOfDay(at)}`;
   if (Math.abs(days) < 7) return `${DAYS[new Date(at * 1000).getDay()]} ${timeOfDay(at)}`;
-  return dayOf(at);
+  return Math.abs(days) < 300 ? `${dayOf(at)} ${timeOfDay(at)}` : dayOf(at);
 }
 
 /**
