@@ -230,7 +230,6 @@ async def arun_deployment(name: str, **options: Any) -> DeploymentRun:
     return await asyncio.to_thread(run_deployment, name, **options)
 
 
-
 def _asked_for(  # noqa: PLR0913, PLR0917  # each is a fact of the run
     control: Control,
     name: str,

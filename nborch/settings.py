@@ -207,7 +207,9 @@ def sources(
     start = Path(start or Path.cwd()).absolute()
     file, declared = _nearest(start, "pyproject.toml"), _project_table(start)
     found = {name: str(file) if name in declared else "default" for name in NAMES}
-    if not environ.get("NBORCH_HOME") and (near := _nearest(start, FOLDER, Path.is_dir)):
+    if not environ.get("NBORCH_HOME") and (
+        near := _nearest(start, FOLDER, Path.is_dir)
+    ):
         found["home"] = str(near)
     variables = {name: f"NBORCH_{name.upper().replace('.', '_')}" for name in NAMES}
     return found | {n: each for n, each in variables.items() if environ.get(each)}

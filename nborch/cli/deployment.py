@@ -275,7 +275,9 @@ def _print_schedule(schedule: ScheduleForm, outcomes: list[OutcomeForm]) -> None
     if own:
         rows = [
             [
-                _at(each["nominal"]) if each["count"] == 1 else f"{each['count']} times",
+                _at(each["nominal"])
+                if each["count"] == 1
+                else f"{each['count']} times",
                 each["kind"],
                 _ended(each["run"]) if each["run"] else each["told"],
             ]

@@ -18,6 +18,7 @@ __all__ = ["server"]
 #: The password may stand here: nobody else sees it, as in a list of processes.
 PASSWORD = "NBORCH_SERVER_PASSWORD"  # noqa: S105  # its name
 TOKEN = "NBORCH_SERVER_TOKEN"  # noqa: S105  # its name
+SHORTEST_TOKEN = 16
 #: Seconds that a server has to end.
 PATIENCE = 10.0
 
@@ -67,7 +68,7 @@ def start(  # noqa: PLR0913  # its options
     from nborch.server.serving import guard_of, serve
     from nborch.view.addresses import forget_address, note_address
 
-    token = os.environ.get(TOKEN) or kept_token(_token_path(home), anew=new_token)
+    token = _given_token() or kept_token(_token_path(home), anew=new_token)
     is_local = listening.is_loopback(host)
     guard = guard_of(
         Keys(token, typed), sockets, is_local=is_local, names=names, url=url
@@ -75,7 +76,7 @@ def start(  # noqa: PLR0913  # its options
     address = listening.address_of(host, sockets, guard.base_url)
 
     def ready() -> None:
-        note_address(home, url or address)
+        note_address(home, f"{url.rstrip('/')}/" if url else address)
         way_in = f"{address}login?token={token}"
         _tell(home, way_in, is_local=is_local)
         if not no_browser:
@@ -137,6 +138,16 @@ def _check_url(url: str | None) -> None:
             f"{url!r} is no address of a page. Write it like "
             "https://flows.example.org/nborch/"
         )
+
+
+def _given_token() -> str | None:
+    token = os.environ.get(TOKEN)
+    if token and len(token) < SHORTEST_TOKEN:
+        raise InvalidDeclaration(
+            f"The token in {TOKEN} is too short: anybody could guess it. Give it "
+            f"{SHORTEST_TOKEN} characters or more."
+        )
+    return token
 
 
 def _asked_password() -> str:

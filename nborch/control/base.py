@@ -282,7 +282,7 @@ class Control(Runs, Protocol):
         """Return the work pool of this name."""
         ...
 
-    def create_work_pool(  # noqa: PLR0913  # the options of a pool
+    def create_work_pool(  # the options of a pool
         self,
         *,
         name: str,

@@ -53,13 +53,19 @@ def home_here(control: Control, what: str) -> Home:
 
 
 def gathered(
-    control: Control, ask: Callable[..., Any], *ids: str, most: int | None = None, **given: Any
+    control: Control,
+    ask: Callable[..., Any],
+    *ids: str,
+    most: int | None = None,
+    **given: Any,
 ) -> list[Any]:
     """Return the items of all pages of a list, or so many at most."""
     items: list[Any] = []
     cursor = None
     while most is None or len(items) < most:
-        left = control.at_once if most is None else min(control.at_once, most - len(items))
+        left = (
+            control.at_once if most is None else min(control.at_once, most - len(items))
+        )
         page = ask(*ids, limit=left, cursor=cursor, **given)
         items += page["items"]
         cursor = page["next"]

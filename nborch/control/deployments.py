@@ -158,7 +158,10 @@ class LocalDeployments(LocalRuns):
         self, found: Deployment, start: float, end: float
     ) -> list[tuple[ScheduleRecord, list[datetime]]]:
         """Return the nominal times of the schedules in a time."""
-        first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+        first, last = (
+            datetime.fromtimestamp(start, UTC),
+            datetime.fromtimestamp(end, UTC),
+        )
         if first >= last:
             raise InvalidDeclaration(
                 f"The time from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} "
@@ -220,7 +223,9 @@ class LocalDeployments(LocalRuns):
             "priority": found.priority,
             "concurrency_limit": found.concurrency_limit,
             "max_crashes": found.max_crashes,
-            "schedules": [_schedule(each) for each in home.deployments.schedules(found)],
+            "schedules": [
+                _schedule(each) for each in home.deployments.schedules(found)
+            ],
             "last": summaries(last, home.listing, self._counts if counted else None),
             "created": seconds_of(found.created),
             "updated": seconds_of(found.updated),

@@ -17,6 +17,8 @@ __all__ = ["detail_of"]
 
 #: Characters of a value that is shown in a few words.
 FEW = 300
+#: Larger results are not loaded in order to be looked at, in bytes.
+LARGE = 100_000
 #: The fact of a cell's run that holds what ``nborch.result`` was given.
 _GIVEN = "results"
 
@@ -63,15 +65,13 @@ def _artifact(name: str, handle: dict[str, Any]) -> Artifact:
     }
 
 
-def _result(
-    home: Home, record: RunRecord, artifacts: list[Artifact]
-) -> str | None:
+def _result(home: Home, record: RunRecord, artifacts: list[Artifact]) -> str | None:
     """Return what a run returned, if that was kept."""
     if artifacts:
         return ", ".join(each["name"] for each in artifacts)
     key = record.state.details.get("cache_key")
     entry = home.cache.lookup(key) if isinstance(key, str) else None
-    if entry is None or entry.size > 100_000 or "result" not in entry.parts:
+    if entry is None or entry.size > LARGE or "result" not in entry.parts:
         return None
     try:
         return _short(str(shown({"result": entry.load("result")})["result"]))
@@ -97,7 +97,9 @@ def _entrypoint(home: Home, record: RunRecord) -> str | None:
     deployment = details.get("deployment")
     if isinstance(deployment, dict):
         try:
-            return told_place(home.deployments.get(str(deployment.get("id"))).entrypoint)
+            return told_place(
+                home.deployments.get(str(deployment.get("id"))).entrypoint
+            )
         except (NotFound, KeyError):
             return None  # it was deleted
     place = details.get("notebook") or details.get("entrypoint")

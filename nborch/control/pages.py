@@ -44,7 +44,9 @@ def place_of(cursor: str | None) -> str | None:
     return place
 
 
-def cut(found: list[T], limit: int, place: Callable[[T], str]) -> tuple[list[T], str | None]:
+def cut(
+    found: list[T], limit: int, place: Callable[[T], str]
+) -> tuple[list[T], str | None]:
     """Return a page of what was found, and its "next"; one more tells that there is."""
     page = found[:limit]
     return page, told_place(place(page[-1])) if len(found) > limit else None

@@ -42,7 +42,7 @@ class LocalPools(LocalDeployments):
         self.reap()
         return self._pools([self.home.pools.get(name)])[0]
 
-    def create_work_pool(  # noqa: PLR0913  # the options of a pool
+    def create_work_pool(  # the options of a pool
         self,
         *,
         name: str,

@@ -6,105 +6,24 @@ makes the requests of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Any, Literal
 
 from nborch.control import forms
-from nborch.control.forms import Bounds, Moment, StateName, Text
+from nborch.control.forms.queries import (
+    Called,
+    DeploymentsQuery,
+    HistoryQuery,
+    LogQuery,
+    Narrowed,
+    OutcomesQuery,
+    Paged,
+    RunsQuery,
+    WorkersQuery,
+)
 
-__all__ = [
-    "ROUTES",
-    "Called",
-    "DeploymentsQuery",
-    "HistoryQuery",
-    "LogQuery",
-    "Narrowed",
-    "OutcomesQuery",
-    "Paged",
-    "Route",
-    "RunsQuery",
-    "WorkersQuery",
-    "route_of",
-]
+__all__ = ["ROUTES", "Route", "route_of"]
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-Page = Annotated[int, "How many at most.", Bounds(minimum=1, maximum=200)]
-Ref = Annotated[str, Bounds(minLength=1, maxLength=500)]
-Kind = Literal["flow", "session", "task"]
-Place = Annotated[int, Bounds(minimum=0, maximum=2**53)]
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-class Paged(TypedDict, total=False):
-    """Which page of a list."""
-
-    limit: Page
-    cursor: Annotated[str, "The 'next' of the page before.", Bounds(maxLength=1000)]
-
-
-class Narrowed(TypedDict, total=False):
-    """Which runs."""
-
-    state: Annotated[list[StateName], "In states of these types."]
-    kind: Annotated[list[Kind], "Runs of flows and sessions if not given."]
-    flow: Annotated[Text, "Of the flow or task with this name."]
-    deployment: Annotated[Text, "Made by the one with this id or full name."]
-    work_pool: Text
-    tag: Text
-    q: Annotated[Text, "Has it in its name, its flow's name, or at the id's start."]
-    since: Annotated[Moment, "Made from then on, in seconds since 1970."]
-    until: Annotated[Moment, "Made before it, in seconds since 1970."]
-    parent: Annotated[Ref, "Made within the run with this id."]
-    top: Annotated[bool, "Made within no other run, or within a session."]
-
-
-class RunsQuery(Narrowed, Paged, total=False):
-    """Which runs, and which page of them."""
-
-    whole: Annotated[bool, "Tell all that is stored of each."]
-
-
-class HistoryQuery(Narrowed, total=False):
-    """Which runs, in how many bins."""
-
-    bins: Annotated[int, Bounds(minimum=1, maximum=1000)]
-
-
-class LogQuery(TypedDict, total=False):
-    """Which lines: the last ones, if nothing is said."""
-
-    after: Annotated[Place, "The first ones after this place."]
-    before: Annotated[Place, "The last ones before this place."]
-    level: Annotated[Level, "Of this level and above."]
-    q: Annotated[Text, "Have it in them."]
-    limit: Annotated[int, Bounds(minimum=1, maximum=5000)]
-
-
-class Called(TypedDict):
-    """What it is called."""
-
-    reference: Annotated[Ref, "Its id or name."]
-
-
-class DeploymentsQuery(Paged, total=False):
-    """Which deployments."""
-
-    flow: Text
-    work_pool: Text
-    q: Annotated[Text, "Has it in its full name."]
-
-
-class OutcomesQuery(TypedDict, total=False):
-    """How many outcomes."""
-
-    limit: Page
-
-
-class WorkersQuery(Paged, total=False):
-    """Which workers."""
-
-    work_pool: Text
-    status: list[Literal["online", "left", "lost"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +81,7 @@ def _get(name: str, path: str, summary: str, answer: Any, **more: Any) -> Route:
     )
 
 
-def _do(
-    name: str, at: str, summary: str, answer: Any = None, **more: Any
-) -> Route:
+def _do(name: str, at: str, summary: str, answer: Any = None, **more: Any) -> Route:
     method, _, path = at.partition(" ")
     kind: Any = method
     more = {"status": 200 if answer is not None else 204, **more}
@@ -179,9 +96,7 @@ _SCHEDULE, _LIMIT = _DEPLOYMENT + "/schedules/{schedule}", "concurrency-limits/{
 #: In this order they are looked through: what stands for itself before what is given.
 ROUTES: tuple[Route, ...] = (
     _get("runs", "runs", "List runs.", forms.RunPage, query=RunsQuery),
-    _get(
-        "run_counts", "runs/counts", "Count runs.", dict[str, int], query=Narrowed
-    ),
+    _get("run_counts", "runs/counts", "Count runs.", dict[str, int], query=Narrowed),
     _get(
         "run_history",
         "runs/history",

@@ -179,7 +179,7 @@ class LocalRuns:
     ) -> list[RunSummary]:
         return summaries(records, self.home.listing, self._counts, whole=whole)
 
-    def _filter(  # noqa: PLR0913  # each narrows what is returned
+    def _filter(  # each narrows what is returned
         self,
         *,
         state: Sequence[str] = (),

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -100,15 +101,15 @@ def resume(home: Home, record: RunRecord) -> str:
     notebook = _notebook(record)
     if notebook is None or _deployment_id(record) or record.state.is_completed():
         raise InvalidDeclaration(
-            f"The run {record.run.name!r} cannot be resumed: only a notebook's can that "
-            "was run by nborch run, and did not complete."
+            f"The run {record.run.name!r} cannot be resumed: only one of a notebook "
+            "can that was run by `nborch run`, and did not complete."
         )
     folder = Path(notebook).parent
     if not folder.is_dir():
         raise NotFound(f"The folder {str(folder)!r} of the notebook is not there.")
     # NB. The id is one of the store's own, and stands for itself.
     words = ["-m", "nborch", "flow-run", "retry", "--quiet", record.run.id]
-    subprocess.Popen(  # noqa: S603  # ours
+    process = subprocess.Popen(  # noqa: S603  # ours
         [sys.executable, *words],
         cwd=folder,
         env={**os.environ, "NBORCH_HOME": str(home.folder), "NBORCH_API_URL": ""},
@@ -117,6 +118,8 @@ def resume(home: Home, record: RunRecord) -> str:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    # NB. Somebody has to take note of its end: else it stays as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
     return f"The notebook {Path(notebook).name!r} goes on, as a new run."
 
 

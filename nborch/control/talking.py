@@ -1,4 +1,4 @@
-"""Talking to a server by HTTP: one connection, which is opened again when it is lost."""
+"""Talking to a server by HTTP: one connection, opened again when it is lost."""
 
 import http.client
 import json

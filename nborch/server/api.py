@@ -66,12 +66,6 @@ class ApiHandler(JsonHandler):
         _refuse(objections(value, schema, known), "body")
         return whole_numbers(value, _resolved(schema, known))
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with a problem; tell what else can be done at the address."""
-        if status_code == 405:  # noqa: PLR2004  # method not allowed
-            self.set_header("Allow", ", ".join(sorted(self.routes)))
-        super().write_error(status_code, **kwargs)
-
 
 class Description(JsonHandler):
     """Describes the API."""

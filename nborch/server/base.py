@@ -118,7 +118,16 @@ class Handler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with a problem, in the form of RFC 9457."""
         error = kwargs.get("exc_info", (None, None))[1]
+        if status_code == 405:  # noqa: PLR2004  # method not allowed
+            self.set_header("Allow", ", ".join(self._methods()))
         self.tell_problem(self.problem_with(status_code, error))
+
+    def _methods(self) -> list[str]:
+        """Return the methods of HTTP that there are at this address."""
+        names = [name.lower() for name in self.SUPPORTED_METHODS]
+        cls, base = type(self), RequestHandler
+        there = [n for n in names if getattr(cls, n) is not getattr(base, n)]
+        return sorted(name.upper() for name in there)
 
     def problem_with(self, status: int, error: BaseException | None) -> Problem:
         """Return what an error is answered with; of a fault of ours nothing is told."""

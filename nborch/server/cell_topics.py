@@ -50,14 +50,14 @@ class CellsTopic:
         notebook = self._notebooks.get(self._run_id)
         items = [each.told() for each in notebook.cells]
         order = [each.id for each in notebook.cells]
-        return News([self._message(items, order)], cursor)
+        return News([("cells", (self._told_of(items, order),))], cursor)
 
     def news(self, cursor: int) -> News | None:
         """Return the cells that have changed, and the order of all."""
         found = self._ring.after(cursor)
         if found is None:
             return None
-        return News([("cells", each) for each in found], cursor + len(found))
+        return News([("cells", (each,)) for each in found], cursor + len(found))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -69,8 +69,7 @@ class CellsTopic:
         if versions != self._versions:
             self._versions = versions
             items = [each.told() for each in changed]
-            self._ring.add(self._message(items, list(versions))[1])
+            self._ring.add(self._told_of(items, list(versions)))
 
-    def _message(self, items: Sequence[object], order: list[str]) -> tuple[str, bytes]:
-        told = {"run": self._run_id, "items": items, "order": order}
-        return "cells", written(told)
+    def _told_of(self, items: Sequence[object], order: list[str]) -> bytes:
+        return written({"run": self._run_id, "items": items, "order": order})

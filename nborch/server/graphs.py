@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Required, TypedDict
 
-from nborch.control.forms import Bounds
-from nborch.control.routes import Place, Route
+from nborch.control.forms import Bounds, Place
+from nborch.control.routes import Route
 from nborch.control.starting import possible
 from nborch.exceptions import NotFound
 from nborch.server.site import Site
@@ -113,7 +113,10 @@ ROUTES: tuple[Route, ...] = (
     _get("graph", f"{_RUN}/graph", "Tell the graph of a run."),
     _get("node", f"{_RUN}/nodes/{{node}}", "Look into a node of a graph."),
     _get(
-        "node_log", f"{_RUN}/nodes/{{node}}/log", "Read the log of a node.", NodeLogQuery
+        "node_log",
+        f"{_RUN}/nodes/{{node}}/log",
+        "Read the log of a node.",
+        NodeLogQuery,
     ),
     _get("cells", f"{_RUN}/cells", "List the cells of an executed notebook."),
 )

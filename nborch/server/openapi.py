@@ -11,10 +11,10 @@ from nborch.server.shapes import Schema, schema_of
 __all__ = ["described"]
 
 _ABOUT = (
-    "What one can see and do in a home of nborch. Times are seconds since 1970, ids are "
-    "texts. A list has `items`, and a `next` that asks for the page after it. What is "
-    "refused is answered as application/problem+json (RFC 9457), whose `type` stays the "
-    "same from version to version."
+    "What one can see and do in a home of nborch. Times are seconds since 1970, ids "
+    "are texts. A list has `items`, and a `next` that asks for the page after it. What "
+    "is refused is answered as application/problem+json (RFC 9457), whose `type` stays "
+    "the same from version to version."
 )
 _TEXT: Schema = {"type": "string"}
 _PROBLEM: Schema = {

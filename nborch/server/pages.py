@@ -16,15 +16,18 @@ from nborch.control.base import Control
 from nborch.server import bodies
 from nborch.server.base import PageHandler
 from nborch.server.problems import Problem
+from nborch.states import StateType
 
 __all__ = ["ROUTES", "login_page", "problem_page"]
 
 #: What a query has at most of one word, as the API takes.
 LONGEST = 200
 #: What the list of runs begins with.
-RUNS = 100
+RUNS = 60
 MOST = 200
 DAY = 86_400.0
+#: As far as the API takes times.
+LATEST = 253_370_764_800
 WEEK = 7 * DAY
 BINS = 84
 SPANS: Mapping[str, float] = {"1h": DAY / 24, "24h": DAY, "7d": WEEK, "30d": 30 * DAY}
@@ -40,8 +43,7 @@ _DOCUMENT = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title} · nborch</title>
 <link rel="icon" href="{icon}" type="image/svg+xml">
-<link rel="stylesheet" href="{graph_style}">
-<link rel="stylesheet" href="{style}">
+{styles}
 <script src="{theme}"></script>
 <script type="module" src="{script}"></script>
 </head>
@@ -51,6 +53,9 @@ _DOCUMENT = """<!doctype html>
 </body>
 </html>
 """
+
+
+_STYLE = '<link rel="stylesheet" href="{}">'
 
 
 class Page(PageHandler):
@@ -65,7 +70,10 @@ class Page(PageHandler):
 
     async def get(self, *path: str) -> None:
         """Answer with the page."""
-        query = parse_qs(self.request.query, max_num_fields=50)
+        try:
+            query = parse_qs(self.request.query, max_num_fields=50)
+        except ValueError:
+            raise Problem(400, "invalid-request", "It asks for too much.") from None
         page = await self.do(self._page, path, query)
         self.answer_page(page)
 
@@ -102,12 +110,13 @@ def document(
     def address(name: str) -> str:
         return escape(base + handler.site.assets.address(name))
 
+    # That of the run graph comes first: the page's own overrules it.
+    styles = ["nborch.css", "pages.css"] if page == "run" else ["pages.css"]
     return _DOCUMENT.format(
         base=escape(base),
         title=escape(title[:LONGEST]),
         icon=address("pages/icon.svg"),
-        graph_style=address("nborch.css"),
-        style=address("pages.css"),
+        styles="\n".join(_STYLE.format(address(each)) for each in styles),
         theme=address("pages/theme.js"),
         script=address("pages.js"),
         first=embedded(first),
@@ -150,10 +159,13 @@ def _runs(control: Control, query: Query) -> Data:
     since, until = _time(query, "since"), _time(query, "until")
     if since is None and (span := SPANS.get("".join(query.get("span", ())))):
         since = now - span
-    times = {"since": since, "until": until}
+    times: dict[str, Any] = {"since": since, "until": until}
     states = [each for each in query.get("state", ()) if each in _STATES]
     end = now if until is None else until
-    strip = {"since": end - WEEK if since is None else since, "until": end}
+    strip: dict[str, Any] = {
+        "since": end - WEEK if since is None else since,
+        "until": end,
+    }
     return {
         "runs": control.runs(**asked, **times, state=states, limit=RUNS),
         "counts": control.run_counts(**asked, **times),
@@ -161,17 +173,16 @@ def _runs(control: Control, query: Query) -> Data:
     }
 
 
-_STATES = frozenset(
-    "SCHEDULED PENDING RUNNING COMPLETED FAILED CANCELLED CRASHED PAUSED "
-    "CANCELLING".split()
-)
+_STATES = frozenset(each.value for each in StateType)
 
 
 def _time(query: Query, name: str) -> float | None:
     try:
-        return max(0.0, min(float(query[name][0]), 1e11))
+        time_asked = float(query[name][0])
     except (KeyError, ValueError):
         return None
+    # NB. "nan" and "inf" are floats, too.
+    return time_asked if 0 <= time_asked <= LATEST else None
 
 
 def _run(control: Control, run_id: str, _query: Query) -> Data:

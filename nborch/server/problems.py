@@ -1,4 +1,4 @@
-"""Problems: what a request is refused with (RFC 9457), and which error of ours it is."""
+"""Problems: what a request is refused with (RFC 9457), by our errors."""
 
 from typing import Any
 

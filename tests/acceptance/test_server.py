@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nborch.events import run_created, state_entered
 from nborch.home import Home
+from nborch.runs import Run, RunKind, new_id
 from nborch.settings import Settings
+from nborch.states import Completed, Running
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from serving import ROOT, Served, free_port, raw
@@ -92,7 +96,11 @@ def test_a_page_is_told_of_a_run_as_it_goes_on(served, script, gate, until):
         (gate / str(number)).touch()
         assert until(lambda n=number: f"step {n}" in str(page.of("log")), 10)
 
-    assert until(lambda: "COMPLETED" in [e["items"][0]["state"]["type"] for e in follower.of("runs")])
+    assert until(
+        lambda: (
+            "COMPLETED" in [e["items"][0]["state"]["type"] for e in follower.of("runs")]
+        )
+    )
     assert until(lambda: graph_of(page.of("graph"))[0]["state"]["type"] == "COMPLETED")
     shown, nodes = graph_of(page.of("graph"))
     kept = served.get(f"/api/runs/{run}/graph").json
@@ -132,18 +140,57 @@ def test_a_server_that_is_killed_during_a_run_is_missed_by_nobody(
     assert process.wait(20) == 0
     out, err = process.communicate()
     assert "done" in out, err
-    ended = lambda: [i["state"]["type"] for e in follower.of("runs") for i in e["items"]][-1:]
-    assert until(lambda: ended() == ["COMPLETED"])
+    assert until(lambda: states_of(follower)[-1:] == ["COMPLETED"])
     assert until(lambda: len(lines_of(follower)) == 6)
     assert lines_of(follower) == [f"step {number}" for number in range(6)]
     snapshots = [e for e in follower.of("graph") if e["type"] == "snapshot"]
     last = follower.of("graph").index(snapshots[-1])
     assert until(
-        lambda: Counter(
-            n["state"]["type"] for n in graph_of(follower.of("graph")[last:])[1].values()
+        lambda: (
+            Counter(
+                n["state"]["type"]
+                for n in graph_of(follower.of("graph")[last:])[1].values()
+            )
+            == {"COMPLETED": 6}
         )
-        == {"COMPLETED": 6}
     )
+    follower.close()
+
+
+def test_a_run_that_ended_while_nobody_watched_is_told(served, until):
+    """Whoever comes back after the server was gone is told what ended meanwhile."""
+    home = Home(Settings(served.home, served.home / "secret.key"))
+    now = datetime.now(UTC)
+    run = Run(
+        new_id(now.timestamp()), RunKind.FLOW, "f", "quiet-wolf", now, home.process
+    )
+    home.store.append(
+        [run_created(run), state_entered(run.id, Running().stamped(now), 1)]
+    )
+    follower = served.follow("runs", after=0)
+    assert until(lambda: states_of(follower) == ["RUNNING"])
+
+    served.kill()
+    home.store.append(
+        [state_entered(run.id, Completed().stamped(datetime.now(UTC)), 1)]
+    )
+    home.close()
+    served.start()
+
+    assert until(lambda: states_of(follower) == ["RUNNING", "COMPLETED"])
+    follower.close()
+
+
+def test_a_run_whose_process_dies_is_told(served, script, gate, until):
+    """Death changes no file: it is looked for while somebody follows."""
+    process = script(FLOW, gate, 1)
+    assert until(lambda: run_id(served))
+    follower = served.follow("runs")
+    until(lambda: follower.of("here"))
+
+    process.kill()
+
+    assert until(lambda: states_of(follower) == ["CRASHED"])
     follower.close()
 
 
@@ -153,6 +200,12 @@ def kept_lines(folder, run):
         return [event.data["message"] for event in home.store.logs(run)]
     finally:
         home.close()
+
+
+def states_of(follower):
+    """Return the states of runs in the order in which they were told."""
+    told = [item for event in follower.of("runs") for item in event["items"]]
+    return [item["state"]["type"] for item in told]
 
 
 def lines_of(follower):
@@ -194,7 +247,9 @@ def test_who_reads_slowly_holds_up_nobody(served, script, gate, until):
     for number in range(30):
         (gate / str(number)).touch()
 
-    assert until(lambda: graph_of(follower.of("graph"))[0]["state"]["type"] == "COMPLETED")
+    assert until(
+        lambda: graph_of(follower.of("graph"))[0]["state"]["type"] == "COMPLETED"
+    )
     assert process.wait(20) == 0
     for connection in stuck:
         connection.close()
@@ -245,17 +300,18 @@ def served_by_all(tmp_path_factory):
 def test_who_comes_back_after_long_is_told_to_ask_again(served_by_all, until):
     """Too much to be told of is not told of: the page asks for the list."""
     home = Home(Settings(served_by_all.home, served_by_all.home / "secret.key"))
-    from datetime import UTC, datetime
-
-    from nborch.events import run_created, state_entered
-    from nborch.runs import Run, RunKind, new_id
-    from nborch.states import Completed
-
     now = time.time()
     made = []
     for number in range(300):
         at = datetime.fromtimestamp(now + number / 1000, UTC)
-        run = Run(new_id(now + number / 1000), RunKind.FLOW, "many", f"many-{number}", at, home.process)
+        run = Run(
+            new_id(now + number / 1000),
+            RunKind.FLOW,
+            "many",
+            f"many-{number}",
+            at,
+            home.process,
+        )
         made += [run_created(run), state_entered(run.id, Completed().stamped(at), 1)]
     home.store.append(made)
     home.close()
@@ -270,7 +326,9 @@ def test_who_comes_back_after_long_is_told_to_ask_again(served_by_all, until):
 
 def test_a_taken_port_is_told_with_a_way_out(served_by_all, tmp_path):
     """The second server on a port says so, and what to do."""
-    told = nborch(tmp_path, "server", "start", "--no-browser", "--port", str(served_by_all.port))
+    told = nborch(
+        tmp_path, "server", "start", "--no-browser", "--port", str(served_by_all.port)
+    )
 
     assert told.returncode == 2
     assert f"Port {served_by_all.port} is taken" in told.stderr
@@ -369,10 +427,13 @@ def test_a_password_comes_from_the_environment(tmp_path):
         (("--host", "203.0.113.9"), "cannot listen at '203.0.113.9'"),
         (("--host", "no such host"), "it has no such address"),
         (("--url", "flows.example.org"), "is no address of a page"),
+        (("--port", "0"), "The token in NBORCH_SERVER_TOKEN is too short"),
     ],
 )
-def test_what_cannot_be_is_told_in_a_sentence(tmp_path, words, told):
+def test_what_cannot_be_is_told_in_a_sentence(tmp_path, words, told, monkeypatch):
     """No traceback for a wrong option."""
+    monkeypatch.setenv("NBORCH_SERVER_TOKEN", "guess me")
+
     ended = nborch(tmp_path, "server", "start", "--no-browser", *words)
 
     assert ended.returncode == 2
@@ -410,7 +471,12 @@ def test_a_slow_stranger_keeps_nobody_out(served_by_all):
 
 def test_nonsense_is_answered_and_forgotten(served_by_all):
     """Bytes that are no HTTP end their connection, and nothing else."""
-    for nonsense in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"\x00" * 100_000, b"GET / HTTP/9\r\n\r\n"):
+    for nonsense in (
+        b"\x16\x03\x01\x02\x00",
+        b"GET\r\n\r\n",
+        b"\x00" * 100_000,
+        b"GET / HTTP/9\r\n\r\n",
+    ):
         raw(served_by_all.port, nonsense, timeout=1)
 
     assert served_by_all.get("/api/health").status == 200

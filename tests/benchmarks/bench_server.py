@@ -136,7 +136,7 @@ async def watch(served: Served, tasks: int, environ: dict[str, str]) -> None:
     run = await asyncio.create_subprocess_exec(
         *command, env=environ, stderr=subprocess.DEVNULL
     )
-    while not (items := served.get("/api/runs").json["items"]):
+    while not (items := served.get("/api/runs").json["items"]):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     pages = [Page(served, items[0]["id"]) for _ in range(PAGES)]
     pid = served.process.pid

@@ -1,7 +1,6 @@
 """The page of one run, in a real browser, against a real server and store."""
 
 import os
-import re
 import subprocess
 import sys
 
@@ -134,10 +133,8 @@ def test_earlier_lines_of_a_long_log_come_when_one_scrolls_up(look, site_of_few)
     page.get_by_text("line 1199", exact=True).wait_for()
     assert page.get_by_text("line 3", exact=True).count() == 0
 
-    for _ in range(3):
-        page.evaluate("document.querySelector('.log').scrollTop = 0")
-        page.wait_for_timeout(100)
-    page.get_by_text("line 0", exact=True).wait_for(state="attached")
+    to_top = "document.querySelector('.log').scrollTop = 0"
+    until(page, f"({to_top}, document.body.textContent.includes('line 0'))")
 
     lines = page.locator(".log-text").all_text_contents()
     assert lines == [f"line {n}" for n in range(1_200)]
@@ -199,8 +196,8 @@ def test_an_executed_notebook_grows_cell_by_cell(look, site_of_few, begin, tmp_p
     """Cells and what they show appear while the run goes on, in a frame of their own."""
     cells = [
         nbformat.v4.new_code_cell(f"folder = {str(tmp_path)!r}{GATE}"),
-        nbformat.v4.new_code_cell("print('the first has run')"),
-        nbformat.v4.new_code_cell("wait('go')\nprint('the second has run')"),
+        nbformat.v4.new_code_cell("wait('one')\nprint('the first has run')"),
+        nbformat.v4.new_code_cell("wait('two')\nprint('the second has run')"),
     ]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbformat.write(notebook, tmp_path / "grows.ipynb")
@@ -211,9 +208,11 @@ def test_an_executed_notebook_grows_cell_by_cell(look, site_of_few, begin, tmp_p
 
     tab(page, "notebook").click()
     frame = page.frame_locator("iframe.notebook")
+    frame.get_by_text("wait('two')").wait_for()
+    (tmp_path / "one").touch()
     frame.get_by_text("the first has run", exact=True).wait_for()
     assert frame.get_by_text("the second has run", exact=True).count() == 0
-    (tmp_path / "go").touch()
+    (tmp_path / "two").touch()
     frame.get_by_text("the second has run", exact=True).wait_for()
 
     page.locator(".pill[data-type=COMPLETED]").wait_for()
@@ -221,42 +220,39 @@ def test_an_executed_notebook_grows_cell_by_cell(look, site_of_few, begin, tmp_p
     assert sandbox == "allow-scripts"
 
 
-FLOW = """
-from nborch import flow
-
-@flow
-def waits(name: str = "go"):
-    wait(name)
-    return name
-
-if __name__ == "__main__":
-    waits()
-"""
-
-
-def test_a_run_is_cancelled_and_retried_from_its_page(
-    look, site_of_few, begin, tmp_path
-):
-    """Cancel asks first; Retry makes another run, to which a notice leads."""
-    (tmp_path / "paced.py").write_text(f"folder = {str(tmp_path)!r}{GATE}{FLOW}")
-    begin("paced.py")
-    page = look(site_of_few, "?flow=waits")
-    page.locator(".run-row[data-type=RUNNING] .run-name").click()
-    page.wait_for_url("**/runs/*")
+def test_a_run_that_waits_is_cancelled_from_its_page(look, site_of_few):
+    """Cancel asks first; then the run has ended, and there is nothing to cancel."""
+    site = site_of_few
+    made = site.served.post(
+        f"/api/deployments/{site.made.deployments['by-hand'].id}/runs", {}
+    ).json
+    page = look(site, f"runs/{made['id']}")
+    dialog = page.get_by_role("dialog")
 
     page.get_by_role("button", name="Cancel").click()
-    dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Let it go on").click()
     dialog.wait_for(state="detached")
-    assert pill(page).inner_text() == "Running"
+    assert pill(page).get_attribute("data-type") == "SCHEDULED"
     page.get_by_role("button", name="Cancel").click()
     dialog.get_by_role("button", name="Cancel the run").click()
-    page.locator(".pill[data-type=CANCELLED]").wait_for()
 
-    (tmp_path / "go").touch()
-    first = page.url
+    page.locator(".pill[data-type=CANCELLED]").wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached")
+
+
+def test_retry_makes_another_run_to_which_a_notice_leads(look, site_of_few):
+    """A run of a deployment is made again with the same parameters."""
+    site = site_of_few
+    path = f"/api/deployments/{site.made.deployments['by-hand'].id}/runs"
+    made = site.served.post(path, {"parameters": {"seconds": 0.5}}).json
+    site.served.post(f"/api/runs/{made['id']}/cancel")
+    page = look(site, f"runs/{made['id']}")
+
     page.get_by_role("button", name="Retry").click()
     page.locator(".notice a").click()
-    page.wait_for_url(re.compile(r"/runs/"))
-    until(page, "(before) => location.href !== before", first)
-    page.locator(".pill[data-type=COMPLETED]").wait_for()
+    until(page, "(id) => !location.href.includes(id)", made["id"])
+    until(page, "document.documentElement.dataset.ready === 'true'")
+
+    assert pill(page).get_attribute("data-type") == "SCHEDULED"
+    tab(page, "parameters").click()
+    assert page.locator(".values tr", has_text="seconds").inner_text() == "seconds\t0.5"

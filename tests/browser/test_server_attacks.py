@@ -83,7 +83,7 @@ class Elsewhere:
                 self.end_headers()
                 self.wfile.write(pages.get(self.path, "").encode())
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815  # as the library calls it
 
             def log_message(self, *_):
                 pass
@@ -163,7 +163,11 @@ def write_notebook(path, run_id, cells):
 
 
 def shown_cell(name, html, **stamp):
-    output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}
+    output = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"text/html": html},
+    }
     return {
         "cell_type": "code",
         "id": name,
@@ -188,7 +192,9 @@ def test_what_a_notebook_shows_reaches_nobody(tab, served, elsewhere):
     frame.wait_for_function("Object.keys(tried).length >= 12", timeout=10_000)
     tried = frame.evaluate("tried")
 
-    assert {name for name in tried if tried[name] != "refused"} <= {"svg"}, tried
+    # A beacon never tells whether it was sent: the other site has not got it.
+    reached = {name for name, told in tried.items() if told != "refused"}
+    assert reached <= {"svg", "beacon"}, tried
     assert tab.url.startswith(f"{served.base}/runs/{run}")
     assert elsewhere.asked == []
     height = tab.eval_on_selector("iframe.notebook", "(e) => e.offsetHeight")
@@ -219,7 +225,11 @@ def test_a_frame_that_is_opened_by_itself_has_no_origin(tab, served):
     """S27: The document is nobody's also without a page around it."""
     run, _ = put_run(
         served.home,
-        [shown_cell("alone", "<script>window.origin_told = self.origin</script><i>x</i>")],
+        [
+            shown_cell(
+                "alone", "<script>window.origin_told = self.origin</script><i>x</i>"
+            )
+        ],
         state=Completed(),
     )
 
@@ -246,7 +256,9 @@ def test_a_notebook_grows_cell_by_cell(tab, served):
     write_notebook(path, run, [shown_cell("zero", "0"), first, second])
 
     frame.wait_for_function("window.ran === 1")
-    order = frame.eval_on_selector_all("section", "(all) => all.map((e) => e.innerText.trim().slice(-1))")
+    order = frame.eval_on_selector_all(
+        "section", "(all) => all.map((e) => e.innerText.trim().slice(-1))"
+    )
     assert order == ["0", "t", "2"]
     assert frame.eval_on_selector("#one", "(e) => e.dataset.mark") == "kept"
     write_notebook(path, run, [first])
@@ -281,9 +293,10 @@ def test_another_sites_page_reads_and_changes_nothing(tab, served, elsewhere):
     tab.wait_for_timeout(500)
 
     tried = tab.evaluate("tried")
-    assert tried.pop("blind") == "opaque"
     assert set(tried.values()) == {"refused"}, tried
-    names = [each["name"] for each in served.get("/api/concurrency-limits").json["items"]]
+    names = [
+        each["name"] for each in served.get("/api/concurrency-limits").json["items"]
+    ]
     assert "planted" not in names
     framed = tab.query_selector("#framed").content_frame()
     assert framed is None or "nborch" not in (framed.url + framed.content())

@@ -39,7 +39,6 @@ from nborch.states import (
     Failed,
     Pending,
     Running,
-    Scheduled,
     State,
     StateType,
 )
@@ -78,7 +77,9 @@ class Made:
         """Return a name that nothing else has."""
         return f"{word}-{next(self._numbers)}"
 
-    def run(self, *states, of="etl", parent=None, lines=(), kind=RunKind.FLOW, **details):
+    def run(
+        self, *states, of="etl", parent=None, lines=(), kind=RunKind.FLOW, **details
+    ):
         """Store a run that has entered states; return it."""
         at = float(next(self._clock))
         run = Run(
@@ -296,7 +297,8 @@ def test_all_pages_are_gathered(control, made):
 def test_runs_are_counted_over_time(control, made):
     """The history of a time tells in which part of it how many runs were made."""
     flow = made.name("history")
-    first, second, third = (made.run(s, of=flow) for s in (Completed(), Failed(), Completed()))
+    states = Completed(), Failed(), Completed()
+    first, *_ = [made.run(state, of=flow) for state in states]
     since = first.created.timestamp()
 
     told = control.run_history(flow=flow, since=since, until=since + 4, bins=4)
@@ -326,7 +328,9 @@ def test_the_log_is_read_in_pages(control, made):
     """A log is read from its end, backwards, forwards, by level and by text."""
     lines = [("INFO", "here", f"line {n}") for n in range(4)]
     run = made.run(Completed(), lines=[*lines, ("ERROR", "here", "Oh No")])
-    made.run(Completed(), parent=run, lines=[("DEBUG", "there", "deep")], kind=RunKind.TASK)
+    made.run(
+        Completed(), parent=run, lines=[("DEBUG", "there", "deep")], kind=RunKind.TASK
+    )
     whole = [e.data["message"] for e in made.home.store.logs(run.id)]
 
     def told(**asked):
@@ -397,7 +401,9 @@ def test_results_of_a_notebook_are_its_artifacts(control, made):
     assert told["output"] == "/work/out.ipynb"
 
 
-@pytest.mark.parametrize("reference", ["nope", "", "../../etc/passwd", "a/b", "\0", "é%2f"])
+@pytest.mark.parametrize(
+    "reference", ["nope", "", "../../etc/passwd", "a/b", "\0", "é%2f"]
+)
 def test_a_run_that_is_not_there(control, reference):
     """An id that no run has is an error in words, whatever is in it."""
     with pytest.raises(NotFound, match=r"No run (has the id|is called)|address"):
@@ -420,7 +426,7 @@ def test_only_the_whole_id_is_the_run(control, made):
 @pytest.mark.parametrize("cursor", ["x", "====", "é", told_place("x") + "="])
 def test_a_strange_cursor_is_refused(control, cursor):
     """A cursor that is none of ours is refused, and names the remedy."""
-    with pytest.raises(InvalidDeclaration, match="is no cursor. Take the 'next'"):
+    with pytest.raises(InvalidDeclaration, match=r"is no cursor\. Take the 'next'"):
         control.runs(cursor=cursor)
 
 
@@ -770,7 +776,11 @@ def test_settings_have_no_secret(control, made, monkeypatch):
     told = {each["name"]: each for each in control.settings()["items"]}
 
     assert told["home"]["value"] == str(made.home.folder)
-    assert told["log_level"] == {"name": "log_level", "value": "INFO", "source": "default"}
+    assert told["log_level"] == {
+        "name": "log_level",
+        "value": "INFO",
+        "source": "default",
+    }
     secret = Settings(made.home.folder, made.home.folder / "x")
     from dataclasses import replace
 
@@ -820,9 +830,11 @@ def test_a_server_is_asked_where_the_environment_says_so(served, home, monkeypat
 )
 def test_a_server_that_cannot_be_asked(served, url, token, told):
     """A server that is not there, or does not know who asks, is an error in words."""
-    with pytest.raises(ServerError, match=told) as raised:
-        with closing(RemoteControl(url.format(base=served.base), token)) as control:
-            control.runs()
+    with (
+        pytest.raises(ServerError, match=told) as raised,
+        closing(RemoteControl(url.format(base=served.base), token)) as control,
+    ):
+        control.runs()
 
     assert isinstance(raised.value, ConnectionError)
 

@@ -6,7 +6,7 @@ import { ask } from "./api.js";
 import { Live } from "./live.js";
 import { outcomeBars } from "./outcomes.js";
 import { button, empty, tagList } from "./pieces.js";
-import { first, to, toOne } from "./place.js";
+import { first, now, to, toOne } from "./place.js";
 import { runNow } from "./run_now.js";
 import { addListKeys, redraw } from "./lists.js";
 import { sign } from "./signs.js";
@@ -98,7 +98,8 @@ function scheduleOf({ schedules }) {
 function nextOf(schedules, isPaused) {
   const times = schedules.filter(({ active }) => active).flatMap(({ next }) => next.slice(0, 1));
   if (isPaused || !times.length) return null;
-  return when(Math.min(...times), "next ");
+  const next = Math.min(...times);
+  return when(next, next < now() ? "due " : "next ");
 }
 
 /** @param {Deployment["last"]} last */

@@ -233,7 +233,9 @@ function moment(type, start) {
   if (type === "datetime-local") set(input, "step", 1);
   const read = () => {
     if (input.value === told) return LEFT;
-    return input.value === "" ? null : input.value;
+    // Browsers leave seconds out that are none.
+    const isShort = type === "datetime-local" && input.value.length === 16;
+    return input.value === "" ? null : `${input.value}${isShort ? ":00" : ""}`;
   };
   return { input, read };
 }

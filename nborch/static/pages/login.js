@@ -1,7 +1,7 @@
 // The pages for who is not let in, and for what is not there.
 
 import { element, say, set } from "../elements.js";
-import { button, command, empty, linkButton } from "./pieces.js";
+import { button, empty, linkButton } from "./pieces.js";
 import { first, to } from "./place.js";
 import { mark } from "./signs.js";
 
@@ -30,9 +30,8 @@ export function showLogin() {
     element(
       "p",
       { class: "quiet" },
-      "Whoever started the server finds the address with the token:",
+      "The token stands in the address that nborch server start has printed.",
     ),
-    command("nborch server status"),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

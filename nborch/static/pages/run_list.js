@@ -9,11 +9,14 @@ import { RunRow } from "./run_row.js";
  * @typedef {{items: RunSummary[], next: string | null}} RunPage
  */
 
+const NARROW = window.matchMedia("(width < 600px)");
+
 /** Rows that are drawn beyond what is in sight, each way. */
 const BEYOND = 8;
 
 /** With so many rows left below what is in sight, more are asked for. */
 const AHEAD = 150;
+const LATER = 400;
 
 export class RunList {
   /**
@@ -59,12 +62,9 @@ export class RunList {
   /** Rows that have left the sight: to make one takes longer than to fill one anew. */
   #spare = /** @type {RunRow[]} */ ([]);
 
-  /** How high a row is: narrow windows have rows of two lines. */
+  /** How high a row is, as pages.css says: narrow windows have rows of two lines. */
   get height() {
-    if (!this.#height) {
-      const told = getComputedStyle(this.list).getPropertyValue("--row");
-      this.#height = Number.parseFloat(told) || 44;
-    }
+    this.#height ||= NARROW.matches ? 58 : 44;
     return this.#height;
   }
 
@@ -151,7 +151,9 @@ export class RunList {
   /** Draw the rows in sight; those that were there stay as they are. */
   draw() {
     const { height, runs } = this;
-    const top = -this.list.getBoundingClientRect().top;
+    // NB. At first nothing is laid out yet: to ask where the list is would take time.
+    const isFirst = this.rows.size === 0 && window.scrollY === 0;
+    const top = isFirst ? 0 : -this.list.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(top / height) - BEYOND);
     const last = Math.min(runs.length, Math.ceil((top + window.innerHeight) / height) + BEYOND);
     this.list.style.height = `${runs.length * height}px`;
@@ -176,15 +178,23 @@ export class RunList {
       before = row.element;
     });
     for (const { element: left } of this.#spare) left.remove();
-    if (runs.length - last < AHEAD) this.#ask();
+    if (runs.length - last < AHEAD) this.#askSoon(isFirst);
     set(this.end, "hidden", this.next === null || runs.length === 0);
     say(this.end, "Loading more…");
   }
 
-  async #ask() {
+  /** @param {boolean} isFirst whether the page is to be painted before */
+  #askSoon(isFirst) {
     if (this.next === null || this.#isAsking) return;
     this.#isAsking = true;
     const generation = this.#generation;
+    if (isFirst) window.setTimeout(() => this.#ask(generation), LATER);
+    else this.#ask(generation);
+  }
+
+  /** @param {number} generation */
+  async #ask(generation) {
+    if (generation !== this.#generation || this.next === null) return;
     const page = await this.told.more(this.next).catch(() => null);
     if (generation !== this.#generation) return;
     this.#isAsking = false;

@@ -152,6 +152,7 @@ export class RunLog {
     this.scroller.scrollTop = scrollTop + this.scroller.scrollHeight - scrollHeight;
     this.#append(this.#meanwhile.splice(0).filter((line) => this.#fits(line)));
     this.#say();
+    this.#scrolled();
   }
 
   /**
