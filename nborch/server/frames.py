@@ -23,7 +23,7 @@ __all__ = ["ROUTES", "cells_of"]
 _POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' "
     "'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
-    "media-src data: blob:; form-action 'none'; base-uri 'none'; webrtc 'block'; "
+    "media-src data: blob:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
 

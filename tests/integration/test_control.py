@@ -513,7 +513,35 @@ def test_a_program_is_cancelled(control, there, script, tmp_path, until):
     assert control.run(run["id"])["state"]["type"] in {"CANCELLED", "CRASHED"}
 
 
+def test_a_program_that_does_more_is_left_alone(
+    control, made, there, script, tmp_path, until
+):
+    """A process in which anything else goes on is not ended for the sake of one run."""
+    begun = tmp_path / "begun"
+    script(PROGRAM, begun, NBORCH_HOME=str(there.folder))
+    assert until(begun.exists)
+    assert until(lambda: control.runs(flow="endless", state=["RUNNING"])["items"])
+    (told,) = control.runs(flow="endless", state=["RUNNING"], whole=True)["items"]
+    other = made.run(process=told["stored"]["process"])
+
+    assert control.run(told["id"])["can"] == []
+    for run_id in (told["id"], other.id):
+        with pytest.raises(NotFound, match="End it where it was started"):
+            control.cancel_run(run_id)
+
+
 # Deployments.
+
+
+def test_only_the_whole_id_is_the_deployment(control, made):
+    """A deployment's name leads to it only where that is asked for."""
+    deployment = made.deployment()
+
+    for name in (deployment.full_name, deployment.id[:-1], deployment.id.upper()):
+        for ask in (control.deployment, control.outcomes, control.delete_deployment):
+            with pytest.raises(NotFound):
+                ask(name)
+    assert control.deployment_called(deployment.full_name)["id"] == deployment.id
 
 
 def test_a_deployment_is_told(control, made):
