@@ -16,7 +16,7 @@ from nborch.view.pump import pump
 from nborch.view.standalone import SECONDS, stored
 from nborch.view.static import bundle as looks
 
-__all__ = ["DrawnRun", "looks_of"]
+__all__ = ["DrawnRun", "drawn"]
 
 #: Seconds between two looks at what has happened in a run of another process.
 LOOK = 0.25
@@ -52,15 +52,15 @@ class DrawnRun:
         return _live(told, self._view, self._home)
 
 
-def looks_of(record: RunRecord) -> dict[str, Any] | None:
+def drawn(record: RunRecord) -> dict[str, Any] | None:
     """Return the graph of a flow run in the forms that front ends show."""
-    if record.run.kind is not RunKind.FLOW or not has_notebook(shell_here()):
+    if record.run.kind is not RunKind.FLOW:
         return None
     try:
-        drawn = DrawnRun(current_home(), record.run.id)
+        run = DrawnRun(current_home(), record.run.id)
     except NborchError:
         return None  # it is of another store
-    return drawn._repr_mimebundle_()  # its own module
+    return run._repr_mimebundle_()  # its own module
 
 
 def _live(told: dict[str, Any], view: RunView, home: Home) -> dict[str, Any]:
