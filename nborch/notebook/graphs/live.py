@@ -24,7 +24,7 @@ __all__ = ["LiveRun", "going_on"]
 SOON = 0.2
 #: While a run goes on, so many times of what telling of it took pass before it is told
 #: of again, if that is more than usual; but not more than so many seconds.
-PAUSE, LONGEST_PAUSE = 10, 1.0
+PAUSE, LONGEST_PAUSE = 30, 1.0
 #: What the details of its runs may take at the end, of the time that the run took.
 SHARE = 0.05
 #: With more nodes it is not drawn before the cell is over, if somebody looks on.
@@ -183,6 +183,8 @@ class LiveRun:
             self._tell(following)
             pause = PAUSE * (time.thread_time() - began)
             self._next_telling = now + min(pause, LONGEST_PAUSE)
+        else:
+            following.view.keep_up()
         if self._frame.takes_updates and not self._frame.is_attended:
             self._refresh(following, now)
 
