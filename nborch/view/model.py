@@ -41,7 +41,7 @@ In the view "cells" the name of a state is a word of
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from itertools import islice, starmap
 from typing import Any, Self
 
 from nborch.cache.base import ResultStore
@@ -65,8 +65,9 @@ _COMPLETED = StateType.COMPLETED.value
 #: where less happens.
 PORTION, CALM_PORTION = 50, 1_000
 
-#: More events than this at once are a flood.
-FLOOD = 200
+#: So many events are folded for one message, a few more than anybody makes who does
+#: something between them; of a flood the others wait. More than so many do not.
+PART, MOST_WAITING = 1_600, 40_000
 
 #: Runs that are held because the run around them is not known yet.
 MOST_HELD = 2_000
@@ -116,14 +117,15 @@ class RunView(GraphModel):
         #: Takes an event. It is the listener of a recorder: it costs next to nothing,
         #: and the event is folded in another thread.
         self.take: Callable[[Event], object] = self._events.append
+        self._is_told_all = False
         self._can, self._link, self._hint = tuple(can), link, ""
         self._root = RunNode(run.to_json(), 0)
         self._parameters = {name: str(each) for name, each in run.parameters.items()}
         self._members: dict[str, RunNode] = {run.id: self._root}
         #: By the run around them, which is not known yet: the events of runs.
         self._strays: dict[str, list[Event]] = {}
-        #: What came and went, and was not told of yet; of a flood, no members either.
-        self._later: dict[str, RunNode | Passed] = {}
+        #: What came and went, and was not told of yet: members, or with their order.
+        self._later: dict[str, RunNode | tuple[Passed, int]] = {}
         self._size, self._is_flood = 0, False
         self._estimates = Estimates()
         self._position: int | None = None
@@ -151,6 +153,15 @@ class RunView(GraphModel):
     def size(self) -> int:
         """How many nodes it has, by what was folded so far."""
         return self._size
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether it has been told of more than it folds for one message."""
+        return len(self._events) > PART
+
+    def told_all(self) -> None:
+        """Note that it is told of no more events: the next message has all there is."""
+        self._is_told_all = True
 
     @property
     def is_over(self) -> bool:
@@ -245,21 +256,24 @@ class RunView(GraphModel):
 
     # Folding.
 
-    def keep_up(self) -> None:
-        """Fold what it was told of, which takes less room then."""
-        with self._lock:
-            self._fold()
-
-    def _fold(self) -> None:
+    def _fold(self, *, is_whole: bool = True) -> None:
+        count = waiting = len(self._events)
+        if not is_whole and not self._is_told_all:
+            count = min(count, max(PART, waiting - MOST_WAITING))
         take = self._events.popleft
-        events = [take() for _ in range(len(self._events))]
-        if len(events) > FLOOD:
-            self._is_flood = True
-            known = len(self._later)
-            events = sift(events, self._members, self._later, self._size + 1)
-            self._size += len(self._later) - known
+        passed, events = sift([take() for _ in range(count)], self._members)
+        self._is_flood = self._is_flood or len(passed) > PORTION
+        self._join_passed(passed)
         for event in events:
             self._take_in(event)
+
+    def _join_passed(self, runs: Iterable[Passed]) -> None:
+        """Add runs that came and went, which are held until they are told of."""
+        later = self._later
+        for run in runs:
+            if run[0] not in later:
+                self._size += 1
+                later[run[0]] = (run, self._size)
 
     def _due(self) -> Mapping[str, RunNode]:
         """Return what is to be told of now: of a flood a portion at a time.
@@ -279,7 +293,8 @@ class RunView(GraphModel):
                     due[run_id] = node
                 else:
                     later[run_id] = node
-            portion = PORTION if self._is_flood else CALM_PORTION
+            is_flood = self._is_flood or len(changed) > PORTION
+            portion = PORTION if is_flood else CALM_PORTION
             rest = max(0, portion - len(due))
         self._is_flood = False
         for run_id in list(islice(later, rest)):
@@ -290,7 +305,7 @@ class RunView(GraphModel):
         """Return a run that came and went, as a member."""
         node = self._later.pop(run_id)
         if isinstance(node, tuple):
-            node = self._members[run_id] = reopened(node)
+            node = self._members[run_id] = reopened(*node)
         return node
 
     def _member(self, run_id: str) -> RunNode | None:
@@ -377,7 +392,7 @@ class RunView(GraphModel):
     def _nodes(self) -> list[Message]:
         members = [each for each in self._members.values() if each is not self._root]
         held = [each for each in self._later.values() if isinstance(each, tuple)]
-        return [self._node(each) for each in (*members, *map(reopened, held))]
+        return [self._node(each) for each in (*members, *starmap(reopened, held))]
 
     def _node(self, changed: Any) -> Message:
         node: RunNode = changed

@@ -1,11 +1,11 @@
 """Runs that came and went between two looks, held in as little as tells of them.
 
 Where a task is called ten thousand times a second, this is nearly all that happens. To
-fold each event, and to hold an object for each run, would take the calls' own time:
-everything here shares the interpreter's lock with them.
+fold each of its events would take the calls' own time: what looks on shares the
+interpreter's lock with them.
 """
 
-from collections.abc import Container, MutableMapping, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from nborch.events import Event, EventKind
@@ -17,83 +17,76 @@ __all__ = ["Passed", "reopened", "sift"]
 _CREATED = EventKind.CREATED
 _COMPLETED = StateType.COMPLETED.value
 
-#: Events of a run that is called and returns: created, pending, running, completed.
+#: What tells of a run that is called and returns: created, pending, running, completed.
 EVENTS = 4
 
-#: The facts of such a run: id, kind, of, name, parent, created, upstream, when it began
-#: and ended, message, order. NB. A plain tuple of texts and numbers, which the collector
-#: leaves alone from its second look on.
-Passed = tuple[
-    str, str, str, str, str | None, float, Any, float, float, str | None, int
-]
+#: A run that came and went: its id, kind, of, name, parent, created, upstream, when it
+#: began and ended, message. NB. A plain tuple of texts and numbers: it is small, and
+#: the collector leaves it alone.
+Passed = tuple[str, str, str, str, str | None, float, Any, float, float, str | None]
 
 
 def sift(
-    events: Sequence[Event],
-    parents: Container[str],
-    passed: MutableMapping[str, Any],
-    order: int,
-) -> list[Event]:
-    """Take out runs that came and went; return the events of all others.
+    events: Sequence[Event], known: Container[str]
+) -> tuple[list[Passed], list[Event]]:
+    """Return the runs that came and went, and the events of all others.
 
     Only those are found whose events stand in a row, as they do where one thread calls
     a task again and again.
 
     Parameters
     ----------
-    parents
-        The runs that are known: what is not within one of them is left in.
-    passed
-        Takes the runs by their ids.
-    order
-        That of the next run.
+    known
+        The runs within which they are looked for.
     """
+    passed: list[Passed] = []
     rest: list[Event] = []
     n, last = 0, len(events) - EVENTS
     while n <= last:
         event = events[n]
-        run_id, kind, _, _, data, _ = event
+        run_id, kind, _, _, run, _ = event
         if kind is _CREATED:
-            second, (third, _, began, _, running, _) = events[n + 1], events[n + 2]
+            third, _, began, _, running, _ = events[n + 2]
             fourth, _, ended, _, state, _ = events[n + 3]
             if (
                 fourth is run_id
                 and third is run_id
-                and second[0] is run_id
+                and events[n + 1][0] is run_id
+                # NB. Notes have no type.
+                and running.get("type")
                 and running["name"] == "Running"
+                and state.get("type") == _COMPLETED
                 and state["name"] == "Completed"
-                and state["type"] == _COMPLETED
                 and not state["details"]
-                and data["parent_id"] in parents
-                and run_id not in parents
-                and run_id not in passed
-                and "cell" not in data["details"]
+                and run["parent_id"] in known
+                and run_id not in known
             ):
-                passed[run_id] = (
-                    run_id,
-                    data["kind"],
-                    data["of"],
-                    data["name"],
-                    data["parent_id"],
-                    data["created"],
-                    data["details"].get("upstream"),
-                    began,
-                    ended,
-                    state["message"],
-                    order,
-                )
-                order += 1
-                n += EVENTS
-                continue
+                details = run["details"]
+                if "cell" not in details and events[n + 1].data.get("type"):
+                    of, name, parent = run["of"], run["name"], run["parent_id"]
+                    created, upstream = run["created"], details.get("upstream")
+                    message = state["message"]
+                    passed.append(
+                        (run_id, run["kind"], of, name, parent, created, upstream)
+                        + (began, ended, message)
+                    )
+                    n += EVENTS
+                    continue
         rest.append(event)
         n += 1
     rest += events[n:]
-    return rest
+    return passed, rest
 
 
-def reopened(run: Passed) -> RunNode:
-    """Return a run that came and went as any other."""
-    run_id, kind, of, name, parent, created, upstream, began, ended, message, n = run
+def reopened(run: Passed, order: int) -> RunNode:
+    """Return a run that came and went as any other.
+
+    Parameters
+    ----------
+    order
+        Its place among the runs of the graph.
+    """
+    run_id, kind, of, name, parent, created, upstream, began, ended, message = run
     data = {
         "id": run_id,
         "kind": kind,
@@ -103,7 +96,7 @@ def reopened(run: Passed) -> RunNode:
         "created": created,
         "details": {"upstream": upstream},
     }
-    node = RunNode(data, n)
+    node = RunNode(data, order)
     state = {"type": "RUNNING", "name": "Running", "message": None, "details": None}
     node.enter(began, 1, state)
     state |= {"type": _COMPLETED, "name": "Completed", "message": message}

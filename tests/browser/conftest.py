@@ -1,6 +1,5 @@
 """Fixtures for what a browser shows: Chromium, and a page with the run graph."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -59,17 +58,6 @@ def missing(what):
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
-
-
-def _module(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pages = _module("jupyter_pages")
 
 
 # NB. Not for the whole session: its event loop is this thread's as long as it is there.

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from IPython.core.getipython import get_ipython
+from listeners import Silent
 from nbformat.v4 import new_code_cell, new_notebook
 
 from nborch.context import enclosing_run
@@ -33,21 +34,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-
-class Silent:
-    """Is told and says nothing."""
-
-    def cell_started(self, index):
-        return None
-
-    def cell_message(self, index, payload):
-        pass
-
-    def cell_output(self, index):
-        pass
-
-    def cell_finished(self, report):
-        pass
 
 
 def run(*sources, kernel="inprocess", tags=(), **options):

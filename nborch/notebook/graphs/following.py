@@ -66,6 +66,7 @@ class Following:
         if self.stopper is not None:
             self.stopper.close()
         self.home.recorder.unsubscribe(self.view.take)
+        self.view.told_all()
         if not self._is_here or time.monotonic() >= self._next_look:
             self.view.catch_up(besides=self.home.process)
         self.view.change(can=[], hint="")

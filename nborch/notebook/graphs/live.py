@@ -86,6 +86,7 @@ class LiveRun:
     def _end(self, following: Following) -> None:
         following.end()
         if not self._is_large(following):
+            # NB. It may be large nevertheless: nothing was folded yet of a short run.
             self._tell(following)
         if self._is_large(following):
             # A program that runs the notebook may save it as soon as the cell is over;
@@ -97,7 +98,8 @@ class LiveRun:
             self._finish(following)
 
     def _is_large(self, following: Following) -> bool:
-        return self._frame.is_attended and following.view.size > FEW
+        view = following.view
+        return self._frame.is_attended and (view.size > FEW or view.is_behind)
 
     def _finish(self, following: Following) -> None:
         self._tell(following)
@@ -183,8 +185,6 @@ class LiveRun:
             self._tell(following)
             pause = PAUSE * (time.thread_time() - began)
             self._next_telling = now + min(pause, LONGEST_PAUSE)
-        else:
-            following.view.keep_up()
         if self._frame.takes_updates and not self._frame.is_attended:
             self._refresh(following, now)
 
