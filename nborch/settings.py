@@ -19,6 +19,8 @@ FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: What a notebook may do with the graphs of its runs.
 GRAPHS = ("auto", "freeze", "off")
+#: Which states of runs are printed below the graph that shows them.
+GRAPH_LINES = ("failures", "all")
 NAMES = (
     "home",
     "log_level",
@@ -26,6 +28,7 @@ NAMES = (
     "cache_size_limit",
     "output_size_limit",
     "graph",
+    "graph_lines",
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
@@ -83,6 +86,9 @@ class Settings:
     graph
         Whether a flow that runs in a notebook is shown as a graph: ``auto``, ``off``,
         or ``freeze``, which leaves a picture in the notebook when the run has ended.
+    graph_lines
+        Which states of runs are printed below a graph that shows them: ``failures``
+        or ``all``.
     """
 
     home: Path
@@ -93,6 +99,7 @@ class Settings:
     kernels: KernelSettings = KernelSettings()
     output_size_limit: int | None = OUTPUT_SIZE_LIMIT
     graph: str = "auto"
+    graph_lines: str = "failures"
 
 
 def load_settings(
@@ -126,9 +133,11 @@ def load_settings(
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
     kernels = _kernels(environ, declared)
     shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
-    graph = _graph(environ, declared)
+    graph = _choice("graph", GRAPHS, environ, declared)
+    lines = _choice("graph_lines", GRAPH_LINES, environ, declared)
+    secret = own / "secret.key"
     return Settings(
-        home, own / "secret.key", level.upper(), limit, room, kernels, shown, graph
+        home, secret, level.upper(), limit, room, kernels, shown, graph, lines
     )
 
 
@@ -167,14 +176,20 @@ def _kernels(environ: Mapping[str, str], declared: Mapping[str, str]) -> KernelS
     )
 
 
-def _graph(environ: Mapping[str, str], declared: Mapping[str, str]) -> str:
-    graph = (_text("graph", environ, declared) or "auto").lower()
-    if graph not in GRAPHS:
+def _choice(
+    name: str,
+    choices: tuple[str, ...],
+    environ: Mapping[str, str],
+    declared: Mapping[str, str],
+) -> str:
+    """Return one of the choices; the first one is the default."""
+    chosen = (_text(name, environ, declared) or choices[0]).lower()
+    if chosen not in choices:
         raise InvalidDeclaration(
-            f"The setting graph cannot be {graph!r}. Choose one of "
-            f"{', '.join(GRAPHS)}.{did_you_mean(graph, GRAPHS)}"
+            f"The setting {name} cannot be {chosen!r}. Choose one of "
+            f"{', '.join(choices)}.{did_you_mean(chosen, choices)}"
         )
-    return graph
+    return chosen
 
 
 def _text(

@@ -44,13 +44,12 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice, starmap
 from typing import Any, Self
 
-from nborch.cache.base import ResultStore
 from nborch.events import Event, EventKind
 from nborch.exceptions import NotFound
 from nborch.runs import Run, RunRecord
 from nborch.states import StateType
 from nborch.store.base import RunStore
-from nborch.view.details import detail, log
+from nborch.view.details import Results, detail, log
 from nborch.view.estimates import Estimates, estimated
 from nborch.view.graphs import GraphModel, Message
 from nborch.view.passing import Passed, reopened, sift
@@ -65,8 +64,7 @@ _COMPLETED = StateType.COMPLETED.value
 #: where less happens.
 PORTION, CALM_PORTION = 50, 1_000
 
-#: So many events are folded for one message, a few more than anybody makes who does
-#: something between them; of a flood the others wait. More than so many do not.
+#: Of a flood, events that are folded for one message; and those that may wait.
 PART, MOST_WAITING = 1_600, 40_000
 
 #: Runs that are held because the run around them is not known yet.
@@ -107,7 +105,7 @@ class RunView(GraphModel):
         run: Run,
         store: RunStore,
         *,
-        cache: ResultStore | None = None,
+        cache: Results | None = None,
         can: Iterable[str] = (),
         link: str | None = None,
     ) -> None:
@@ -132,13 +130,7 @@ class RunView(GraphModel):
 
     @classmethod
     def from_store(cls, store: RunStore, run_id: str, **options: Any) -> Self:
-        """Return a view of a run as the store has it.
-
-        Parameters
-        ----------
-        options
-            As for the view itself.
-        """
+        """Return a view of a run as the store has it; options are as for a view."""
         view = cls(store.record(run_id).run, store, **options)
         view.catch_up()
         view.expect()

@@ -63,13 +63,9 @@ def sift(
             ):
                 details = run["details"]
                 if "cell" not in details and events[n + 1].data.get("type"):
-                    of, name, parent = run["of"], run["name"], run["parent_id"]
-                    created, upstream = run["created"], details.get("upstream")
-                    message = state["message"]
-                    passed.append(
-                        (run_id, run["kind"], of, name, parent, created, upstream)
-                        + (began, ended, message)
-                    )
+                    first = (run_id, run["kind"], run["of"], run["name"])
+                    there = (run["parent_id"], run["created"], details.get("upstream"))
+                    passed.append((*first, *there, began, ended, state["message"]))
                     n += EVENTS
                     continue
         rest.append(event)

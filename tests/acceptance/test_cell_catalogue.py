@@ -5,15 +5,12 @@ The table is in ``cases_of_cells.py``, in the words of ``catalogue.py``.
 
 import os
 import re
-import sys
-from pathlib import Path
 
 import catalogue as words
 import pytest
 from cases_of_cells import CASES
 
 from nborch.notebook.analysis import analyse
-
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX"),

@@ -3,17 +3,16 @@
 import json
 import os
 import shutil
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
+import jupyter_pages as pages
 import pytest
 
 # For `runs_shown`, which benchmarks use, too.
-sys.path.insert(0, str(Path(__file__).parent))
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 ARGUMENTS = [

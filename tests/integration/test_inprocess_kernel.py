@@ -35,7 +35,6 @@ pytestmark = [
 ]
 
 
-
 def run(*sources, kernel="inprocess", tags=(), **options):
     cells = [new_code_cell(source, metadata={"tags": list(tags)}) for source in sources]
     nb = new_notebook(cells=cells)
@@ -299,10 +298,10 @@ def test_a_notebook_within_one_is_refused():
     """A notebook in this process cannot wait for another one in it."""
     inner = """
         import nbformat
-        from unittest.mock import MagicMock
+        from listeners import Silent
         from nborch.notebook.client import run_cells
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
-        run_cells(nb, kernel_name="inprocess", listener=MagicMock())
+        run_cells(nb, kernel_name="inprocess", listener=Silent())
     """
 
     _, reports = run("if True:" + inner)

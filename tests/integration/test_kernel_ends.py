@@ -30,7 +30,6 @@ pytestmark = [
 ]
 
 
-
 def run(*sources, **options):
     nb = new_notebook(cells=[new_code_cell(textwrap.dedent(s)) for s in sources])
     reports = run_cells(nb, kernel_name="python3", listener=Silent(), **options)

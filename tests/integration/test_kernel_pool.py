@@ -28,7 +28,6 @@ pytestmark = [
 ]
 
 
-
 def run(*sources, **options):
     """Run cells; return what each of them printed or showed."""
     nb = new_notebook(cells=[new_code_cell(source) for source in sources])
