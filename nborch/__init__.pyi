@@ -15,6 +15,12 @@ from nborch.notebook.magics import unload_ipython_extension as unload_ipython_ex
 from nborch.notebook.results.giving import result as result
 from nborch.notebook.stopping import stop as stop
 from nborch.secrets import Secret as Secret
+from nborch.server.jupyter import (
+    _jupyter_labextension_paths as _jupyter_labextension_paths,
+)
+from nborch.server.jupyter import (
+    _jupyter_server_extension_points as _jupyter_server_extension_points,
+)
 from nborch.states import State as State
 from nborch.tasks import Task as Task
 from nborch.tasks import task as task

@@ -130,7 +130,7 @@ class Served:
             return None
         self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(10)
+            return self.process.wait(40)
         finally:
             self.kill()
 

@@ -20,7 +20,7 @@ PASSWORD = "NBORCH_SERVER_PASSWORD"  # noqa: S105  # its name
 TOKEN = "NBORCH_SERVER_TOKEN"  # noqa: S105  # its name
 SHORTEST_TOKEN = 16
 #: Seconds that a server has to end.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @click.group()

@@ -11,7 +11,7 @@ from nborch.server.base import Handler, PageHandler
 from nborch.server.problems import Problem
 from nborch.server.site import Site
 
-__all__ = ["Decorator", "Rule", "make_handlers", "mounted"]
+__all__ = ["Decorator", "Nowhere", "Rule", "Static", "make_handlers", "mounted"]
 
 #: A pattern, a handler, and what it is made with.
 Rule = tuple[str, type[RequestHandler], dict[str, Any]]

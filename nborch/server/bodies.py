@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from nborch.server.problems import Problem
 
-__all__ = ["MOST", "read", "written"]
+__all__ = ["MOST", "read", "too_large", "written"]
 
 #: Bytes of a body.
 MOST = 1_000_000

@@ -17,7 +17,7 @@ from nborch.server.problems import Problem
 from nborch.server.rendering import rendered
 from nborch.server.site import Site
 
-__all__ = ["ROUTES", "cells_of"]
+__all__ = ["ROUTES", "CellShown", "Frame", "cells_of"]
 
 #: Even when it is opened by itself, the document is nobody's and reaches nobody.
 _POLICY = (

@@ -79,7 +79,7 @@ def _base() -> type[Any]:
     """Return the base of all handlers, which has Jupyter decide who comes in."""
     from jupyter_server.base.handlers import JupyterHandler
 
-    class JupyterBase(JupyterHandler):
+    class JupyterBase(JupyterHandler):  # type: ignore[misc]  # its types are not read
         """Refuses strangers and other sites as Jupyter does."""
 
         #: What an authorizer of Jupyter's is asked about.

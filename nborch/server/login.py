@@ -8,7 +8,7 @@ from nborch.server.pages import login_page
 from nborch.server.problems import Problem
 from nborch.server.security import Gate
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "Login", "Logout"]
 
 #: A place below the base of all addresses: no other site, and no way up.
 _PLACE = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[\w%.~/-]*", re.ASCII)

@@ -18,7 +18,7 @@ from nborch.server.base import PageHandler
 from nborch.server.problems import Problem
 from nborch.states import StateType
 
-__all__ = ["ROUTES", "login_page", "problem_page"]
+__all__ = ["ROUTES", "Page", "document", "embedded", "login_page", "problem_page"]
 
 #: What a query has at most of one word, as the API takes.
 LONGEST = 200

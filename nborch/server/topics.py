@@ -15,7 +15,17 @@ from nborch.events import Event
 from nborch.server.bodies import written
 from nborch.server.views import SharedView
 
-__all__ = ["Batch", "GraphTopic", "News", "Ring", "SignTopic", "Topic"]
+__all__ = [
+    "Batch",
+    "GraphTopic",
+    "Message",
+    "News",
+    "Ring",
+    "SignTopic",
+    "Signing",
+    "Topic",
+    "merged",
+]
 
 #: News that are kept for those who have not taken them yet.
 KEPT = 64

@@ -173,11 +173,7 @@ class Watching:
             if not self._topics:
                 self._begin()
             follower = Follower(wake, self._position if after is None else after)
-            for name in wanted:
-                follower.topics[name] = self._topics.get(name) or self._made(name)
-            # NB. All or none: an unknown one among them leaves nothing behind.
-            self._topics |= follower.topics
-            self._followers[follower] = None
+            self._follow(follower, wanted)
         with self._changed:
             if self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(
@@ -185,6 +181,21 @@ class Watching:
                 )
                 self._thread.start()
         return follower
+
+    def _follow(self, follower: Follower, names: Iterable[str]) -> None:
+        """Let somebody follow all of these topics; none, if one of them cannot be."""
+        made: dict[str, Topic] = {}
+        try:
+            for name in names:
+                if name not in self._topics:
+                    made[name] = self._made(name)
+                follower.topics[name] = made.get(name) or self._topics[name]
+        except BaseException:
+            for topic in made.values():
+                topic.close()
+            raise
+        self._topics |= made
+        self._followers[follower] = None
 
     def leave(self, follower: Follower) -> None:
         """Follow no more."""

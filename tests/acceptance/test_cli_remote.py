@@ -7,8 +7,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_notebook
 
 from nborch.cli.main import cli
 from nborch.control import remote
@@ -16,7 +18,7 @@ from nborch.events import state_entered
 from nborch.home import Home
 from nborch.schedules import CronSchedule
 from nborch.settings import Settings
-from nborch.states import Completed, Running
+from nborch.states import Completed, Running, StateType
 from nborch.work import Deployment, DeploymentSchedule
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -175,6 +177,29 @@ def _claimed(home, deployment, worker, name):
 def _enter(home, claim, state):
     entered = state.stamped(datetime.now(UTC))
     home.store.append([state_entered(claim.run_id, entered, claim.attempt)])
+
+
+def test_a_notebook_elsewhere_goes_on(shell, served, there, tmp_path, until):
+    """A notebook whose run failed goes on at the server, as a run of its own."""
+    flag, notebook = tmp_path / "flag", tmp_path / "by_hand.ipynb"
+    code = f"from pathlib import Path\nassert Path({str(flag)!r}).exists()"
+    nbformat.write(new_notebook(cells=[new_code_cell(code)]), notebook)
+    root = str(Path(__file__).parents[2])
+    environ = {**os.environ, "NBORCH_HOME": str(served.home), "PYTHONPATH": root}
+    environ.pop("NBORCH_API_URL")
+    command = [sys.executable, "-m", "nborch", "run", str(notebook), "-q"]
+    failed = subprocess.run(command, env=environ, capture_output=True, check=False)
+    assert failed.returncode == 1, failed.stderr
+    (run,) = there.store.records(of="by_hand", states=[StateType.FAILED])
+    assert json.loads(shell("flow-run", "inspect", run.run.name, "--json"))["runs"]
+    flag.touch()
+
+    told = shell("flow-run", "retry", run.run.name)
+
+    assert told == "The notebook 'by_hand.ipynb' goes on, as a new run.\n"
+    done = [StateType.COMPLETED]
+    (again,) = until(lambda: there.store.records(of="by_hand", states=done), 60)
+    assert again.run.details["resumes"] in {run.run.id, run.run.name}
 
 
 def test_pools_limits_and_workers_elsewhere(shell, there):

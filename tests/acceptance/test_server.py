@@ -94,7 +94,7 @@ def test_a_page_is_told_of_a_run_as_it_goes_on(served, script, gate, until):
 
     for number in range(3):
         (gate / str(number)).touch()
-        assert until(lambda n=number: f"step {n}" in str(page.of("log")), 10)
+        assert until(lambda n=number: f"step {n}" in str(page.of("log")))
 
     assert until(
         lambda: (
@@ -359,7 +359,7 @@ def test_a_server_is_found_and_ended_by_its_home(tmp_path):
         ended = nborch(home, "server", "stop")
 
         assert "The server has ended." in ended.stdout
-        assert served.process.wait(10) == 0
+        assert served.process.wait(40) == 0
     gone = nborch(home, "server", "status")
     assert (gone.returncode, gone.stdout) == (
         1,
@@ -378,7 +378,7 @@ def test_a_signal_ends_it_well(tmp_path, until, number):
 
         served.process.send_signal(number)
 
-        assert served.process.wait(10) == 0
+        assert served.process.wait(40) == 0
         follower.close()
     assert "Traceback" not in "".join(served.output)
 

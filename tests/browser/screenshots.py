@@ -3,6 +3,7 @@
 Look at each of them before you keep it.
 """
 
+import json
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,10 @@ import nbformat
 from conftest import ARGUMENTS, BROWSERS
 from jupyter_pages import Jupyter, NotebookPage, wait
 from playwright.sync_api import sync_playwright
+from seeded import seed
+
+from nborch.home import open_home
+from nborch.settings import load_settings
 
 PLACE = Path(__file__).parents[2] / "docs" / "images"
 
@@ -128,9 +133,10 @@ def main(names):
             browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
             for name in names or PICTURES:
                 page = browser.new_page(viewport={"width": 1240, "height": 760})
-                PICTURES[name](page, jupyter, PLACE / f"run-graph-{name}.png")
+                file = FILES.get(name, f"run-graph-{name}.png")
+                PICTURES[name](page, jupyter, PLACE / file)
                 page.close()
-                sys.stdout.write(f"run-graph-{name}.png\n")
+                sys.stdout.write(f"{file}\n")
             browser.close()
     finally:
         jupyter.stop()
@@ -168,6 +174,28 @@ def dark(page, jupyter, path):
     notebook.set_dark(is_dark=False)
 
 
+def panel(page, jupyter, path):
+    """Keep a picture of the pages beside a notebook, with a week of other runs."""
+    home = open_home(load_settings(environ={"NBORCH_HOME": str(jupyter.home)}))
+    seed(home, runs=1_500, tasks=0)
+    name = "beside.ipynb"
+    layout = json.loads((PLACE.parents[1] / "binder" / "workspace.json").read_text())
+    parts = layout["data"]["layout-restorer:data"]
+    parts["main"] = {}
+    layout = {"data": {"layout-restorer:data": parts}}
+    layout["metadata"] = {"id": name.replace(".", "-")}
+    jupyter.ask(f"/lab/api/workspaces/{layout['metadata']['id']}", "PUT", **layout)
+    notebook = opened(page, jupyter, name)
+    page.evaluate(TIDY)
+    notebook.start(2)
+    graph = notebook.graph(2).appears()
+    graph.root.locator(".nb-node[data-state=Retrying]").first.wait_for()
+    notebook.cell(2).scroll_into_view_if_needed()
+    page.mouse.move(5, 5)
+    time.sleep(0.4)
+    page.screenshot(path=path)
+
+
 def timeline(page, jupyter, path):
     notebook = opened(page, jupyter, "timeline.ipynb")
     graph = running(notebook)
@@ -199,7 +227,10 @@ def untrusted(page, jupyter, path):
     keep(theirs, path)
 
 
+#: Those that are called otherwise.
+FILES = {"panel": "jupyterlab-panel.png"}
 PICTURES = {
+    "panel": panel,
     "live": live,
     "dark": dark,
     "timeline": timeline,

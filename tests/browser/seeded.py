@@ -33,7 +33,7 @@ from nborch.store.queue import SQLiteQueue
 from nborch.store.terms import Terms
 from nborch.store.workers import SQLiteWorkers
 from nborch.work import Deployment, Worker, WorkPool
-from nborch.work.firing import plan
+from nborch.work.firing import decide
 
 __all__ = ["Seeded", "seed"]
 
@@ -227,7 +227,7 @@ class _Sower:
         """Do what a scheduler and a worker do about one time of a schedule."""
         self._clock = at
         (record,) = self.put.schedules(deployment)
-        self.firings.fire([plan(record, deployment, moment(at))])
+        self.firings.fire([decide(record, deployment, moment(at))])
         worker = self.join()[deployment.work_pool == "gpu"]
         (claimed,) = self.queue.claim(worker.lanes, worker.id)
         usual = FLOWS[deployment.flow_name][1]

@@ -1,9 +1,12 @@
 """The panel: nborch's pages in JupyterLab, below a base as on a hub."""
 
+import json
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from seeded_runs import Stories
@@ -12,6 +15,8 @@ from nborch.home import open_home
 from nborch.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("jupyter")
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -112,6 +117,27 @@ twice()
     page = opened.value
     page.locator("h1").wait_for()
     assert "twice" in page.locator("main").inner_text()
+
+
+def test_binder_begins_with_the_panel_beside_the_demo(browser, jupyter):
+    """Who opens the demo on Binder sees its runs appear."""
+    layout = json.loads((ROOT / "binder" / "workspace.json").read_text("utf-8"))
+    demo = layout["data"]["layout-restorer:data"]["main"]["current"]
+    path = demo.removeprefix("notebook:")
+    (jupyter.folder / path).parent.mkdir(exist_ok=True)
+    shutil.copy(ROOT / path, jupyter.folder / path)
+    layout["metadata"]["id"] = "binder"
+    assert jupyter.ask("/lab/api/workspaces/binder", "PUT", **layout) is not None
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+
+    page.goto(f"{jupyter.address}/lab/workspaces/binder?token={jupyter.token}")
+
+    page.locator("#nborch-panel iframe[src]").wait_for(timeout=60_000)
+    page.frame_locator("#nborch-panel iframe").get_by_text("Runs").first.wait_for()
+    page.locator(".jp-NotebookPanel").wait_for(timeout=60_000)
+    context.close()
+    jupyter.end(path)
 
 
 def test_strangers_do_not_see_the_pages(browser, jupyter):

@@ -120,7 +120,7 @@ def tab(browser, served):
     """A page of a browser that was let in."""
     context = browser.new_context(viewport={"width": 1000, "height": 800})
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.goto(served.way_in)
     yield page
     context.close()
@@ -188,8 +188,8 @@ def test_what_a_notebook_shows_reaches_nobody(tab, served, elsewhere):
     tab.goto(f"{served.base}/runs/{run}#notebook")
     tab.wait_for_selector("iframe.notebook")
     frame = tab.query_selector("iframe.notebook").content_frame()
-    frame.wait_for_function("window.isDone", timeout=10_000)
-    frame.wait_for_function("Object.keys(tried).length >= 12", timeout=10_000)
+    frame.wait_for_function("window.isDone")
+    frame.wait_for_function("Object.keys(tried).length >= 12")
     tried = frame.evaluate("tried")
 
     # A beacon never tells whether it was sent: the other site has not got it.

@@ -495,13 +495,29 @@ PROGRAM = """
 """
 
 
-def test_a_program_is_cancelled(control, there, script, tmp_path, until):
-    """A program that does nothing but one run is ended as by Ctrl-C."""
+@pytest.fixture
+def program(there, script, tmp_path, until):
+    """A program in which a run goes on."""
     begun = tmp_path / "begun"
-    program = script(PROGRAM, begun, NBORCH_HOME=str(there.folder))
+    started = script(PROGRAM, begun, NBORCH_HOME=str(there.folder))
     assert until(begun.exists)
-    assert until(lambda: control.runs(flow="endless", state=["RUNNING"])["items"])
-    (run,) = control.runs(flow="endless", state=["RUNNING"])["items"]
+    return started
+
+
+def run_in(program, control, until):
+    """Return the run that goes on in a program."""
+
+    def found():
+        going_on = control.runs(flow="endless", state=["RUNNING"], whole=True)["items"]
+        return [e for e in going_on if f":{program.pid}:" in e["stored"]["process"]]
+
+    (run,) = until(found)
+    return run
+
+
+def test_a_program_is_cancelled(control, program, until):
+    """A program that does nothing but one run is ended as by Ctrl-C."""
+    run = run_in(program, control, until)
     assert control.run(run["id"])["can"] == ["cancel"]
 
     told = control.cancel_run(run["id"])["told"]
@@ -513,15 +529,9 @@ def test_a_program_is_cancelled(control, there, script, tmp_path, until):
     assert control.run(run["id"])["state"]["type"] in {"CANCELLED", "CRASHED"}
 
 
-def test_a_program_that_does_more_is_left_alone(
-    control, made, there, script, tmp_path, until
-):
+def test_a_program_that_does_more_is_left_alone(control, made, program, until):
     """A process in which anything else goes on is not ended for the sake of one run."""
-    begun = tmp_path / "begun"
-    script(PROGRAM, begun, NBORCH_HOME=str(there.folder))
-    assert until(begun.exists)
-    assert until(lambda: control.runs(flow="endless", state=["RUNNING"])["items"])
-    (told,) = control.runs(flow="endless", state=["RUNNING"], whole=True)["items"]
+    told = run_in(program, control, until)
     other = made.run(process=told["stored"]["process"])
 
     assert control.run(told["id"])["can"] == []

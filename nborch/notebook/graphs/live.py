@@ -157,8 +157,8 @@ class LiveRun:
         if self._widget is None:
             return
         link = following.page()
-        offered = {"can": ["retry"]} if following.retry is not None else {}
-        offered |= {"link": link} if link is not None else {}
+        offered: Message = {} if following.retry is None else {"can": ["retry"]}
+        offered |= {} if link is None else {"link": link}
         if offered:
             run = {**kept.snapshot()["run"], **offered}
             self._widget.send(kept.changed(run))
