@@ -76,7 +76,7 @@ async def warm_kernel(
     except BaseException:
         _discard(process)
         raise
-    return WarmKernel(process, blueprint, env, info)
+    return WarmKernel(process, blueprint, env, info, process.born)
 
 
 def blueprint_of(wish: Wish, preload: tuple[str, ...]) -> Blueprint | None:
