@@ -9,6 +9,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -113,7 +114,7 @@ SEEN = {
     "streams": "[(str(type(s)), s.encoding, s.errors, s.line_buffering) for s in (sys.__stdin__, sys.__stdout__, sys.__stderr__)]",
     "files": "[stat.S_IFMT(os.fstat(n).st_mode) for n in range(3)]",
     "input": "sys.__stdin__.read()",
-    "descriptors": "len(os.listdir('/proc/self/fd'))",
+    "open files": "sorted(re.sub(r'nborch-[a-z0-9_]+|[0-9]{3,}', '', os.readlink('/proc/self/fd/' + n)) for n in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + n) and not re.search('socket|anon', os.readlink('/proc/self/fd/' + n)))",
     "held open": "sum(os.get_inheritable(int(n)) for n in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + n))",
     "threads": "len(threading.enumerate())",
     "signals": "[str(signal.getsignal(n)) for n in sorted(signal.valid_signals())]",
@@ -128,7 +129,7 @@ SEEN = {
     "exit handlers": "__import__('atexit')._ncallbacks()",
 }
 LOOK = f"""
-import json, os, signal, stat, sys, threading
+import json, os, re, signal, stat, sys, threading
 print(json.dumps({{{", ".join(f"{name!r}: {code}" for name, code in SEEN.items())}}}))
 """
 
@@ -161,6 +162,38 @@ def test_the_first_kernel_is_started_as_ever(forget):
     assert second[1] != os.getpid()
     assert second[1] == third[1]
     assert len({first[0], second[0], third[0]}) == 3
+
+
+class Spec:
+    """A kernel specification."""
+
+    argv = ("python", "-m", "ipykernel_launcher")
+    env: ClassVar = {}
+
+
+PLAIN = ["-m", "ipykernel_launcher", "-f", "connection.json"]
+KINDS = [
+    # how a kernel is started, and whether it can be forked instead
+    ([sys.executable, *PLAIN], {}, True),
+    ([sys.executable, "-Xfrozen_modules=off", *PLAIN], {}, True),
+    ([sys.executable, "-O", *PLAIN], {}, False),
+    ([sys.executable, "wrapper.py", *PLAIN], {}, False),
+    ([sys.executable, "-m", "ipykernel", "-f", "connection.json"], {}, False),
+    ([sys.executable, "-c", "pass"], {}, False),
+    (["/elsewhere/python", *PLAIN], {}, False),
+    ([sys.executable, *PLAIN], {"cwd": "/not/there"}, False),
+    ([sys.executable, *PLAIN], {"env": {"PYTHONPATH": "relative"}}, False),
+]
+
+
+@pytest.mark.parametrize(("command", "differs", "can_be"), KINDS)
+def test_which_kernels_are_forked(command, differs, can_be):
+    """Only plain kernels of this very interpreter are forked."""
+    options = {"env": {}, "cwd": "/", **differs}
+
+    kind = nursery.kind_of("python3", Spec, command, options)
+
+    assert (kind is not None) is can_be
 
 
 def test_kernels_are_not_forked_if_a_setting_says_so(after_the_first, monkeypatch):
@@ -295,82 +328,75 @@ def test_a_forked_kernel_ends_as_programs_do(after_the_first, tmp_path, until):
     assert until(lambda: is_gone(pid))
 
 
+HOLD = """
+    import os, time
+    with open("waits", "w") as file:
+        file.write(f"{os.getpid()} {os.getppid()}")
+    os.rename("waits", "holds")
+    time.sleep(600)
+"""
+
+
+def holder(folder, until):
+    """Return the process id of the kernel that holds on, and its parent's."""
+    assert until((folder / "holds").exists), "no kernel holds on"
+    return tuple(map(int, (folder / "holds").read_text().split()))
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_what_forks_kernels_does_not_answer(how, forget, until):
+def test_what_forks_kernels_fails(how, forget, tmp_path, until, monkeypatch):
     """When the process that forks kernels fails, notebooks run in kernels of their own."""
     who()
-    _, zygote = who()
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(run, "open('/dev/null'); import time; time.sleep(600)")
-        assert until(lambda: children_of(zygote)), "no kernel was forked"
+        running = thread.submit(run, HOLD, cwd=str(tmp_path))
+        kernel, zygote = holder(tmp_path, until)
         if how == "killed":
             os.kill(zygote, signal.SIGKILL)
-            _, reports = running.result(30)
-            assert reports[0].outcome is CellOutcome.CRASHED
         else:
-            kernel = children_of(zygote)[0]
             os.kill(zygote, signal.SIGSTOP)
-        pids = who_within(1.0)
-        if how == "stopped":
-            assert pids[1] == os.getpid()
-            os.kill(zygote, signal.SIGCONT)
+            monkeypatch.setattr(nursery, "_PATIENCE", 0.5)
+            assert who()[1] == os.getpid()
             os.kill(kernel, signal.SIGKILL)
-            running.result(30)
+            os.kill(zygote, signal.SIGCONT)
+        _, reports = running.result(30)
 
-    assert who()[1] not in {zygote, pids[0]}
-    assert until(lambda: is_gone(zygote))
-
-
-def who_within(seconds):
-    """Return `who` there is if nobody waits longer than this for a fork."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nursery, "_PATIENCE", seconds)
-        return who()
-
-
-def children_of(pid):
-    """Return the process ids of a process's children."""
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in told.split()]
+    assert reports[0].outcome is CellOutcome.CRASHED
+    assert "killed by SIGKILL" in reports[0].error.message
+    assert zygote != os.getpid()
+    assert until(lambda: is_gone(kernel) and is_gone(zygote))
+    # The next ones work as if nothing had been
+    assert zygote not in {who()[1], who()[1]}
 
 
 OWNER = """
     import os, sys, threading
     sys.path.insert(0, sys.argv[1])
-    from test_forked_kernels import run, who
-
-    def hold():
-        run("import time; print(open(0).read()); time.sleep(600)")
+    from test_forked_kernels import HOLD, run, who
 
     who()
-    _, zygote = who()
-    thread = threading.Thread(target=hold, daemon=True)
+    print(who()[1], flush=True)
     if sys.argv[2] != "ends":
-        thread.start()
-    print(zygote, flush=True)
-    if sys.argv[2] != "ends":
-        thread.join()
+        run(HOLD)
 """
 
 
 @pytest.mark.parametrize("end", ["ends", "killed", "killed while that is stopped"])
-def test_no_process_outlives_its_owner(end, script, until):
+def test_no_process_outlives_its_owner(end, script, tmp_path, until):
     """However the owner ends, what forks its kernels is gone at once, and so are they."""
     owner = script(OWNER, Path(__file__).parent, end)
     zygote = int(owner.stdout.readline())
-    kernels = []
+    processes = {zygote}
     if end != "ends":
-        assert until(lambda: children_of(zygote))
-        kernels = children_of(zygote)
-    if end == "killed while that is stopped":
-        os.kill(zygote, signal.SIGSTOP)
-
-    if end != "ends":
+        processes |= {*holder(tmp_path, until)}
+        if end == "killed while that is stopped":
+            os.kill(zygote, signal.SIGSTOP)
         owner.kill()
+
     said = owner.communicate(timeout=30)
 
     assert said == ("", "")
-    assert until(lambda: all(map(is_gone, [zygote, *kernels])), timeout=5)
+    assert len(processes) == 1 + (end != "ends")
+    assert until(lambda: all(map(is_gone, processes)), timeout=5)
 
 
 def test_a_new_package_is_found(after_the_first, tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ __all__ = ["main"]
 #: What a kernel has imported when it has started. Nothing else may be here, for it
 #: would hide a module of that name which lies beside the notebook.
 _IMPORTED = (
+    "runpy",
     "ipykernel.kernelapp",
     "ipykernel.debugger",
     "IPython.core.completerlib",
@@ -39,7 +40,7 @@ _IMPORTED = (
     "nborch.notebook.kernel",
 )
 #: What only this process needs.
-_OWN = ("nborch.hatching", "nborch.hatching.zygote", __name__)
+_OWN = ("gc", "nborch.hatching", "nborch.hatching.zygote", __name__)
 #: Seconds that all imports may take.
 _IMPORT_SECONDS = 60
 #: After so many quiet seconds the process ends; another is started when it is needed.
@@ -186,11 +187,10 @@ def _take_streams(output: int, error: int) -> None:
     for number, descriptor in enumerate((nothing, output, error)):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    for stream in (sys.stdout, sys.stderr):
-        # Python has looked whether it was a terminal.
-        stream.reconfigure(  # type: ignore[union-attr]
-            line_buffering=stream is sys.stderr or stream.isatty()
-        )
+    stream: Any = sys.stdout
+    if stream.isatty() and not stream.write_through:
+        # Python has looked for that at its start.
+        stream.reconfigure(line_buffering=True)
 
 
 def _draw_anew() -> None:

@@ -7,12 +7,13 @@ from nborch.exceptions import NotFound, did_you_mean
 from nborch.notebook.kernels.nursery import kind_of, nursery_of
 from nborch.settings import KernelSettings, load_settings
 
-__all__ = ["kernel_manager"]
+__all__ = ["kernel_client", "kernel_manager"]
+
+_RETRY_MILLISECONDS = 10
 
 
 def kernel_manager(name: str) -> Any:
     """Return a manager for a new kernel; raise NotFound if none has that name."""
-    import zmq
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     manager = _manager_class()(kernel_name=name)
@@ -25,10 +26,20 @@ def kernel_manager(name: str) -> Any:
             f"{did_you_mean(name, known)}"
             f" Installed kernels: {', '.join(known) or 'none'}."
         ) from error
-    # NB. The mark must be set before a socket connects: a client that falls behind
-    # would otherwise lose outputs from the thousandth on.
-    manager.context.setsockopt(zmq.RCVHWM, 0)
     return manager
+
+
+def kernel_client(manager: Any) -> Any:
+    """Return a client for the kernel of a manager, not connected yet."""
+    import zmq
+
+    client = manager.client()
+    # NB. Both are copied into sockets when they are made. A client that falls behind
+    # could otherwise lose outputs from the thousandth on.
+    client.context.setsockopt(zmq.RCVHWM, 0)
+    # It connects before the kernel listens, and tries again so often.
+    client.context.setsockopt(zmq.RECONNECT_IVL, _RETRY_MILLISECONDS)
+    return client
 
 
 @functools.cache

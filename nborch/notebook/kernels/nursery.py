@@ -29,6 +29,8 @@ _MOST = 2
 _REMEMBERED = 64
 #: Seconds until a kernel that is not forked is started instead.
 _PATIENCE = 15.0
+#: Seconds until it is tried again to fork kernels that could not be.
+_UNFIT_SECONDS = 900.0
 
 _LAUNCHER = "ipykernel_launcher"
 # NB. The path of a kernel has no other entries than it would have by itself.
@@ -165,7 +167,7 @@ def nursery_of(kind: Kind, max_age_seconds: float) -> Nursery | None:
         After this time modules are imported anew.
     """
     with _locks[0]:
-        if kind in _unfit and kind.blueprint.preload:
+        if kind.blueprint.preload and _is_unfit(kind):
             # The kernels import them themselves.
             kind = replace(kind, blueprint=replace(kind.blueprint, preload=()))
         nursery = _nurseries.get(kind)
@@ -175,7 +177,7 @@ def nursery_of(kind: Kind, max_age_seconds: float) -> Nursery | None:
             if nursery.is_fit and monotonic() - nursery.born < max_age_seconds:
                 return nursery
             _nurseries.pop(kind).retire()
-        if kind in _unfit:
+        if _is_unfit(kind):
             return None
         if kind not in _asked:
             _remember(_asked, kind)
@@ -254,18 +256,23 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _remember(kinds: dict[Kind, None], kind: Kind) -> None:
+def _remember(kinds: dict[Kind, float], kind: Kind) -> None:
     """Add a kind to those that are known, and forget the one known longest."""
     while len(kinds) >= _REMEMBERED:
         del kinds[next(iter(kinds))]
-    kinds[kind] = None
+    kinds[kind] = monotonic()
+
+
+def _is_unfit(kind: Kind) -> bool:
+    """Return whether such a kernel could not be forked of late."""
+    return kind in _unfit and monotonic() - _unfit[kind] < _UNFIT_SECONDS
 
 
 # NB. A fork may happen while a thread holds it.
 _locks = [threading.Lock()]
 _nurseries: dict[Kind, Nursery] = {}
-_asked: dict[Kind, None] = {}
-_unfit: dict[Kind, None] = {}
+_asked: dict[Kind, float] = {}
+_unfit: dict[Kind, float] = {}
 
 
 @atexit.register
