@@ -238,7 +238,7 @@ def test_each_kernel_draws_its_own_random_numbers(forget):
         print(random.random(), numpy.random.random(), numpy.random.default_rng().random(),
             uuid.uuid4(), next(tempfile._get_candidate_names()), os.getppid(), was_there)
     """
-    with KernelPool(size=1, preload=["numpy"]) as pool:
+    with KernelPool(size=1, preload=["numpy.random"]) as pool:
         drawn = []
         for _ in range(3):
             assert pool.wait(), pool.trouble
