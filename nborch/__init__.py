@@ -70,10 +70,10 @@ def _see(context: Any) -> Any:
     return import_module("nborch.notebook.graphs.flows").run_begins(context)
 
 
-def _portray(record: Any) -> Any:
+def _portray(what: Any) -> Any:
     if "IPython" not in sys.modules:
         return None
-    return import_module("nborch.notebook.graphs.stored").looks_of(record)
+    return import_module("nborch.notebook.portraits").looks_of(what)
 
 
 set_audience(_see)

@@ -38,10 +38,10 @@ def begins(context: Any) -> list[Callable[[], object]]:
 
 
 def set_portraitist(portraitist: Callable[[Any], dict[str, Any] | None]) -> None:
-    """Let `portraitist` tell how front ends show a run that is known by its record."""
+    """Let `portraitist` tell how front ends show a run's record, or a server."""
     _portraitists[:] = [portraitist]
 
 
-def looks_of(record: Any) -> dict[str, Any] | None:
-    """Return a run in the forms that front ends show, if somebody draws runs here."""
-    return _portraitists[0](record) if _portraitists else None
+def looks_of(what: Any) -> dict[str, Any] | None:
+    """Return a thing in the forms that front ends show, if somebody draws it here."""
+    return _portraitists[0](what) if _portraitists else None

@@ -61,6 +61,9 @@ class RunContext:
     transaction
         The transaction that it is itself, once it needs one; see
         `nborch.transactions`.
+    is_on_show
+        Whether somebody sees its states as they change, and those of all within it:
+        they are not printed besides, as long as all is well.
     """
 
     run: Run
@@ -78,6 +81,7 @@ class RunContext:
     submissions: Any = None
     lineage: Any = None
     transaction: Any = None
+    is_on_show: bool = False
 
     def record(self, event: Event) -> None:
         """Take a fact about the run."""
@@ -131,6 +135,7 @@ class RunContext:
         if parent is not None:
             context.held = parent.held
             context.log_prints = parent.log_prints
+            context.is_on_show = parent.is_on_show
         if spec.log_prints is not None:
             context.log_prints = spec.log_prints
         return context

@@ -71,6 +71,8 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         msg: object,
         args: tuple[object, ...],
         by: logging.Logger | None = None,
+        *,
+        is_printed: bool = True,
     ) -> bool:
         """Print and keep a line without a record of it, if nobody would see that.
 
@@ -81,6 +83,8 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         ----------
         by
             Another logger that writes it, in its own name.
+        is_printed
+            Whether it is; else it is kept only.
         """
         logger = by or self.logger
         if not _is_ours_alone(logger):
@@ -88,8 +92,9 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         try:
             message = str(msg) % args if args else str(msg)
             now = time.time()
-            line = formatted(now, level, by.name if by else self.source, message)
-            sys.stderr.write(line + "\n")
+            if is_printed:
+                line = formatted(now, level, by.name if by else self.source, message)
+                sys.stderr.write(line + "\n")
         except Exception:  # noqa: BLE001  # logging tells of it in its own way
             return False
         self.lines.keep(now, logging.getLevelName(level), logger.name, message)
@@ -111,8 +116,9 @@ def _is_ours_alone(logger: logging.Logger) -> bool:
 def announce(context: RunContext, message: str, *values: object) -> None:
     """Print a line of the engine's own, and keep it with the run."""
     logger = run_logger(context)
+    is_printed = not context.is_on_show
     if ENGINE.isEnabledFor(logging.INFO) and not logger.write(
-        logging.INFO, message, values, by=ENGINE
+        logging.INFO, message, values, by=ENGINE, is_printed=is_printed
     ):
         extra = {"run_id": context.run.id, "lines": logger.lines}
         ENGINE.info(message, *values, extra=extra)
@@ -136,6 +142,8 @@ def tell_end(context: RunContext, state: State) -> None:
         return
     message = state.told
     if _is_ours_alone(logger):
+        if context.is_on_show and level < logging.WARNING:
+            return
         line = formatted(time.time(), level, _source(context), message)
         with suppress(Exception):  # a stream that was closed, as logging has it
             sys.stderr.write(line + "\n")

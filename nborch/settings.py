@@ -27,6 +27,8 @@ FOLDER = ".nborch"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: What a notebook may do with the graphs of its runs.
 GRAPHS = ("auto", "freeze", "off")
+#: Which states of runs are printed below the graph that shows them.
+GRAPH_LINES = ("failures", "all")
 NAMES = (
     "home",
     "log_level",
@@ -34,6 +36,7 @@ NAMES = (
     "cache_size_limit",
     "output_size_limit",
     "graph",
+    "graph_lines",
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
@@ -121,6 +124,9 @@ class Settings:
     graph
         Whether a flow that runs in a notebook is shown as a graph: ``auto``, ``off``,
         or ``freeze``, which leaves a picture in the notebook when the run has ended.
+    graph_lines
+        Which states of runs are printed below a graph that shows them: ``failures``
+        or ``all``.
     notify
         Who is told how runs of deployments end.
     """
@@ -133,6 +139,7 @@ class Settings:
     kernels: KernelSettings = KernelSettings()
     output_size_limit: int | None = OUTPUT_SIZE_LIMIT
     graph: str = "auto"
+    graph_lines: str = "failures"
     notify: NotifySettings = NotifySettings()
 
 
@@ -167,8 +174,8 @@ def load_settings(
     room = _size("cache_size_limit", environ, declared, CACHE_SIZE_LIMIT)
     kernels = _kernels(environ, declared)
     shown = _size("output_size_limit", environ, declared, OUTPUT_SIZE_LIMIT)
-    graph = _graph(environ, declared)
-    notify = _notify(environ, declared)
+    graph = _choice("graph", GRAPHS, environ, declared)
+    lines = _choice("graph_lines", GRAPH_LINES, environ, declared)
     return Settings(
         home,
         own / "secret.key",
@@ -178,7 +185,8 @@ def load_settings(
         kernels,
         shown,
         graph,
-        notify,
+        lines,
+        _notify(environ, declared),
     )
 
 
@@ -256,14 +264,20 @@ def _notify(environ: Mapping[str, str], declared: Mapping[str, str]) -> NotifySe
     return NotifySettings(given, ends)
 
 
-def _graph(environ: Mapping[str, str], declared: Mapping[str, str]) -> str:
-    graph = (_text("graph", environ, declared) or "auto").lower()
-    if graph not in GRAPHS:
+def _choice(
+    name: str,
+    choices: tuple[str, ...],
+    environ: Mapping[str, str],
+    declared: Mapping[str, str],
+) -> str:
+    """Return one of the choices; the first one is the default."""
+    chosen = (_text(name, environ, declared) or choices[0]).lower()
+    if chosen not in choices:
         raise InvalidDeclaration(
-            f"The setting graph cannot be {graph!r}. Choose one of "
-            f"{', '.join(GRAPHS)}.{did_you_mean(graph, GRAPHS)}"
+            f"The setting {name} cannot be {chosen!r}. Choose one of "
+            f"{', '.join(choices)}.{did_you_mean(chosen, choices)}"
         )
-    return graph
+    return chosen
 
 
 def _text(

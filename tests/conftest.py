@@ -295,12 +295,12 @@ class Work:
 
     def fire(self, **later):
         """Let time pass and fire what is due; return what came of each time."""
-        from nborch.work.firing import plan
+        from nborch.work.firing import decide
 
         self.turn(**later)
         outcomes = []
         while due := self.firings.due(self.clock.now):
-            outcomes += self.firings.fire([plan(*e, self.clock.now) for e in due])
+            outcomes += self.firings.fire([decide(*e, self.clock.now) for e in due])
         return outcomes
 
     def turn(self, **later):

@@ -60,7 +60,7 @@ def start(
     made = PoolWorker(
         home, lanes, name=name, limit=limit, watcher=Notifying(home, status)
     )
-    Server(home, made, fires=not no_schedules).run(status)
+    Server(home, made, status, fires=not no_schedules).run()
 
 
 @worker.command("ls")

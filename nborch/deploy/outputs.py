@@ -66,6 +66,7 @@ class OutputFile:
         self, folder: Path, run_id: str, home: Home, on_line: Callable[[str], object]
     ) -> None:
         self._folder = folder
+        self._home = home
         self._path = folder / OUTPUT
         self._lines = RunLines(run_id, home, home.settings.log_lines_limit)
         self._on_line = on_line
@@ -92,6 +93,8 @@ class OutputFile:
             self._keep(self._rest)
             self._rest = b""
         self._lines.end()
+        # NB. First: what is not on disk yet is lost if this process dies now.
+        self._home.recorder.flush()
         if self._file is not None:
             os.close(self._file)
             self._file = None

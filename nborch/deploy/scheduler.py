@@ -16,7 +16,7 @@ from nborch.exceptions import NborchError, StoreError
 from nborch.home import Home
 from nborch.leasing import is_alive
 from nborch.work import Deployment, Outcome, Reaped, ScheduleRecord
-from nborch.work.firing import Plan, plan
+from nborch.work.firing import Firing, decide
 
 __all__ = ["Scheduler"]
 
@@ -122,18 +122,18 @@ class Scheduler:
             found = self._firings.due(now, AT_ONCE)
             if not found:
                 break
-            fired = self._firings.fire(list(self._plans(found, now)))
+            fired = self._firings.fire(list(self._decided(found, now)))
             outcomes += fired
             if fired and self._on_fired is not None:
                 self._on_fired(fired)
         return outcomes
 
-    def _plans(
+    def _decided(
         self, found: Iterable[tuple[ScheduleRecord, Deployment]], now: datetime
-    ) -> Iterator[Plan]:
+    ) -> Iterator[Firing]:
         for record, deployment in found:
             try:
-                yield plan(record, deployment, now)
+                yield decide(record, deployment, now)
             except Exception as error:  # noqa: BLE001  # one must not stop the others
                 self._firings.set_aside(record.id, deployment, error)
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from nborch.audience import looks_of
 from nborch.deploy.entrypoints import is_flow, loading
 from nborch.deploy.notifying import Notifying
 from nborch.deploy.scheduler import Scheduler
-from nborch.deploy.status import Status, status_here
+from nborch.deploy.status import Status, card_of, status_here
 from nborch.deploy.worker import GRACE, Worker
 from nborch.exceptions import InvalidDeclaration
 from nborch.home import Home, current_home
@@ -35,24 +36,34 @@ class Server:
         server = report.serve(name="nightly", cron="0 2 * * *")   # in a notebook
         server.stop()
 
-    Attributes
+    In a notebook it shows what is due, what goes on and how the last runs have ended,
+    and has a button that stops it.
+
+    Parameters
     ----------
     deployments
         What is served; of a work pool, nothing by name.
+    status
+        Is told what the worker does.
+    fires
+        Whether schedules are fired.
     """
 
     def __init__(
         self,
         home: Home,
         worker: Worker,
+        status: Status,
         deployments: Sequence[Deployment] = (),
         *,
         fires: bool = True,
     ) -> None:
         self.home = home
         self.worker = worker
+        self.status = status
         self.deployments = tuple(deployments)
         self._scheduler = Scheduler(home) if fires else None
+        status.server = self
 
     def start(self) -> None:
         """Begin, in the background."""
@@ -83,30 +94,24 @@ class Server:
         """Whether it takes runs."""
         return not self.worker.is_stopping and not self.worker.join(0)
 
-    def run(self, status: Status) -> None:
-        """Work until Ctrl-C or SIGTERM; a second one hands back runs at once.
-
-        Parameters
-        ----------
-        status
-            Shows what is done.
-        """
+    def run(self) -> None:
+        """Work until Ctrl-C or SIGTERM; a second one hands back runs at once."""
         count = 0
 
         def note(_signal: int, _frame: object) -> None:
             nonlocal count
             count += 1
-            status.stopping(len(self.worker.held), again=count == 1)
+            self.status.stopping(len(self.worker.held), again=count == 1)
             # NB. In a thread: the scheduler may hold what this one would wait for.
             grace = GRACE if count == 1 else 0.0
             threading.Thread(
                 target=self.stop, args=(grace,), kwargs={"wait": False}, daemon=True
             ).start()
 
-        with _signals(note), status.shown(self):
+        with _signals(note), self.status.shown():
             self.start()
             while not self.worker.join(LOOK):
-                status.refresh()
+                self.status.refresh()
 
     def __repr__(self) -> str:
         names = ", ".join(each.full_name for each in self.deployments)
@@ -115,10 +120,12 @@ class Server:
         held = len(self.worker.held)
         return f"<Server of {what}: {state}, {held} running>"
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        from nborch.deploy.status import as_html, as_text
+    def card(self) -> dict[str, str]:
+        """Return what it does now, in the forms that front ends show."""
+        return card_of(self, self.status)
 
-        return {"text/plain": as_text(self), "text/html": as_html(self)}
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {**self.card(), **(looks_of(self) or {})}
 
 
 def serve(
@@ -169,11 +176,11 @@ def serve(
         limit=limit,
         watcher=Notifying(home, status),
     )
-    server = Server(home, worker, known)
+    server = Server(home, worker, status, known)
     if in_kernel():
         server.start()
         return server
-    server.run(status)
+    server.run()
     return None
 
 

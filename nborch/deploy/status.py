@@ -1,6 +1,5 @@
 """The status of a server: live on a terminal, a line for each fact elsewhere."""
 
-import html
 import os
 import sys
 import threading
@@ -9,37 +8,50 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from nborch.deploy.worker import Watcher
 from nborch.runs import RunRecord
+from nborch.showing import GLYPHS, card, duration
 from nborch.states import StateType
 from nborch.work import ClaimedRun
 
-__all__ = [
-    "LineStatus",
-    "LiveStatus",
-    "Status",
-    "as_html",
-    "as_text",
-    "status_here",
-]
+__all__ = ["LineStatus", "LiveStatus", "Status", "card_of", "status_here"]
 
 #: So many of the last runs, and of the next times, are shown.
 LAST, NEXT = 5, 5
 #: Seconds between two looks for the next times.
 LOOK = 1.0
 
-_GLYPHS = {
-    StateType.COMPLETED: ("✔", "green"),
-    StateType.FAILED: ("✘", "red"),
-    StateType.CRASHED: ("✘", "magenta"),
-    StateType.CANCELLED: ("■", "yellow"),
+#: What states look like on a terminal.
+_COLOURS = {
+    StateType.COMPLETED: "green",
+    StateType.FAILED: "red",
+    StateType.CRASHED: "magenta",
+    StateType.CANCELLED: "yellow",
+    StateType.RUNNING: "blue",
 }
 
 
+class _Fact(NamedTuple):
+    """A line of what goes on: a run that goes on, is due, or has ended."""
+
+    what: str
+    state: StateType
+    word: str
+    name: str
+    of: str
+    told: str
+
+
 class Status(Watcher):
-    """Remembers what a worker does, and shows none of it."""
+    """Remembers what a worker does, and shows none of it.
+
+    Attributes
+    ----------
+    server
+        Sets itself here; see `nborch.deploy.serving.Server`.
+    """
 
     def __init__(self) -> None:
         self.server: Any = None
@@ -61,9 +73,8 @@ class Status(Watcher):
         """Show the present."""
 
     @contextmanager
-    def shown(self, server: Any) -> Iterator[None]:
-        """Show the status of a server in the block."""
-        self.server = server
+    def shown(self) -> Iterator[None]:
+        """Show the status of the server in the block."""
         yield
 
     def next_times(self) -> list[tuple[datetime, str]]:
@@ -80,10 +91,9 @@ class LineStatus(Status):
     """Writes a line for each fact, for logs."""
 
     @contextmanager
-    def shown(self, server: Any) -> Iterator[None]:
+    def shown(self) -> Iterator[None]:
         """Tell what is served, and when it ends."""
-        self.server = server
-        self._say(f"Serving {_what(server)}. Press Ctrl-C to stop.")
+        self._say(f"Serving {_what(self.server)}. Press Ctrl-C to stop.")
         for at, name in self.next_times():
             self._say(f"Next run of {name!r}: {at.astimezone():%Y-%m-%d %H:%M:%S %Z}.")
         yield
@@ -148,11 +158,10 @@ class LiveStatus(LineStatus):
         self._live: Any = None
 
     @contextmanager
-    def shown(self, server: Any) -> Iterator[None]:
+    def shown(self) -> Iterator[None]:
         """Show the picture."""
         from rich.live import Live
 
-        self.server = server
         with Live(
             get_renderable=self._picture,
             console=self._console,
@@ -172,13 +181,17 @@ class LiveStatus(LineStatus):
         from rich.console import Group
         from rich.rule import Rule
         from rich.table import Table
+        from rich.text import Text
 
         server = self.server
         grid = Table.grid(padding=(0, 2))
         for _ in range(3):
             grid.add_column(overflow="ellipsis", no_wrap=True)
-        for mark, name, told in _rows(self, server):
-            grid.add_row(mark, name, told)
+        for fact in _facts(self, server):
+            mark = f"{GLYPHS[fact.state.name]} {fact.word}"
+            style = _COLOURS.get(fact.state, "dim")
+            name = Text.assemble(fact.name, " ", (fact.of, "dim"))
+            grid.add_row(Text(mark, style), name, fact.told)
         told = "stopping" if server.worker.is_stopping else "Ctrl-C stops"
         return Group(Rule(f"serving {_what(server)} · {told}", style="dim"), grid)
 
@@ -189,36 +202,36 @@ def status_here() -> Status:
     return LiveStatus() if is_terminal else LineStatus()
 
 
-def as_text(server: Any) -> str:
-    """Return the status of a server as plain text."""
-    lines = [repr(server)]
-    for at, name in _next_times(server)[:NEXT]:
-        lines.append(f"  next    {name}  {at.astimezone():%Y-%m-%d %H:%M:%S %Z}")
-    lines += [
-        f"  running {tenure.claim.record.run.name}"
-        for tenure in list(server.worker.held.values())
-    ]
-    return "\n".join(lines)
+def card_of(server: Any, status: Status) -> dict[str, str]:
+    """Return what a server does, in the forms that front ends show."""
+    rows: list[tuple[str, str]] = []
+    labelled = set()
+    for fact in _facts(status, server):
+        label = fact.what if fact.what not in labelled else ""
+        labelled.add(fact.what)
+        parts = [f"{fact.name} of {fact.of}" if fact.of else fact.name, fact.told]
+        if fact.what == "last":
+            parts.insert(0, f"{GLYPHS[fact.state.name]} {fact.word}")
+        rows.append((label, " · ".join(filter(None, parts))))
+    state = ("RUNNING", "serving") if server.is_running else ("CANCELLED", "stopped")
+    return card("Server of", _what(server), rows, state=state)
 
 
-def as_html(server: Any) -> str:
-    """Return the status of a server as it is shown in a notebook."""
-    return f"<pre>{html.escape(as_text(server))}</pre>"
-
-
-def _rows(status: Status, server: Any) -> Iterator[tuple[str, str, str]]:
+def _facts(status: Status, server: Any) -> Iterator[_Fact]:
     now = time.monotonic()
     for tenure in list(server.worker.held.values()):
         claim = tenure.claim
-        name = f"{claim.record.run.name} [dim]{claim.deployment.full_name}[/]"
-        yield "[blue]▶ running[/]", name, f"{now - tenure.began:.0f} s"
-    for at, name in status.next_times()[:NEXT]:
-        yield "[dim]◷ next[/]", name, _soon(at)
+        run, of = claim.record.run.name, claim.deployment.full_name
+        told = f"{now - tenure.began:.0f} s"
+        yield _Fact("running", StateType.RUNNING, "running", run, of, told)
+    if not server.worker.is_stopping:
+        for at, name in status.next_times()[:NEXT]:
+            yield _Fact("next", StateType.SCHEDULED, "next", name, "", _soon(at))
     for record in list(status.last):
-        glyph, colour = _GLYPHS.get(record.state.type, ("·", "white"))
-        took = f"{record.seconds:.1f} s" if record.seconds is not None else ""
-        name = f"{record.run.name} [dim]{record.run.of}[/]"
-        yield f"[{colour}]{glyph} {record.state.name.lower()}[/]", name, took
+        state, seconds = record.state, record.seconds
+        took = "" if seconds is None else duration(seconds)
+        run = record.run
+        yield _Fact("last", state.type, state.name.lower(), run.name, run.of, took)
 
 
 def _soon(at: datetime) -> str:

@@ -29,6 +29,12 @@ export const CROWD = 300;
 /** Flows within flows further than this are not opened. */
 const DEEPEST = 20;
 
+/**
+ * What most items have within. NB. One for all: of ten thousand lists that are empty the
+ * collector makes a pause that is seen.
+ */
+const NOTHING = /** @type {never[]} */ (Object.freeze([]));
+
 export class Arrangement {
   constructor() {
     /**
@@ -186,7 +192,7 @@ export class Arrangement {
    */
   #connect(nodes) {
     this.arrows = [];
-    for (const item of this.items.values()) item.arrows = [];
+    for (const item of this.items.values()) if (item.isOpen) item.arrows = [];
     /** @type {Map<Item, Set<Item>>} */
     const known = new Map();
     for (const node of nodes.values()) {
@@ -221,8 +227,8 @@ function made(id, kind, node, around) {
     around,
     level: around ? around.level + 1 : 0,
     isOpen: false,
-    children: [],
-    arrows: [],
+    children: NOTHING,
+    arrows: NOTHING,
     x: 0,
     y: 0,
     width: 0,
@@ -324,7 +330,19 @@ function classesOf(nodes) {
   const begun = new Set();
   /** @type {RunNode[]} */
   const waiting = [];
+  /** @param {RunNode} node */
+  const number = (node) => {
+    const key = keyOf(node, classes);
+    const known = numbers.get(key) ?? numbers.size;
+    numbers.set(key, known);
+    classes.set(node.id, known);
+  };
   for (const node of nodes.values()) {
+    // Most come after all that they depend on.
+    if (node.upstream.every((id) => classes.has(id) || !nodes.has(id))) {
+      if (!classes.has(node.id)) number(node);
+      continue;
+    }
     waiting.push(node);
     while (waiting.length) {
       const next = waiting[waiting.length - 1];
@@ -332,17 +350,14 @@ function classesOf(nodes) {
       if (!begun.has(next.id)) {
         begun.add(next.id);
         for (const id of next.upstream) {
-          const upstream = begun.has(id) ? undefined : nodes.get(id);
+          const isSeen = classes.has(id) || begun.has(id);
+          const upstream = isSeen ? undefined : nodes.get(id);
           if (upstream) waiting.push(upstream);
         }
         if (waiting.length > length) continue;
       }
       waiting.pop();
-      if (classes.has(next.id)) continue;
-      const key = keyOf(next, classes);
-      const number = numbers.get(key) ?? numbers.size;
-      numbers.set(key, number);
-      classes.set(next.id, number);
+      if (!classes.has(next.id)) number(next);
     }
   }
   return classes;

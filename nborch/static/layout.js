@@ -13,14 +13,13 @@ const ROOM = 4_000;
 const ROOM_PER_BOX = 4;
 
 /**
- * @typedef {import("./places.js").Arrow} Arrow
- * @typedef {import("./places.js").Place} Place
+ * @typedef {[string, string]} Arrow from a box to one that depends on it
  *
  * @typedef {object} Placement
  * @property {number} start the least edge across
  * @property {number} end the greatest edge across
  * @property {number} depth the number of layers
- * @property {Map<string, Place>} boxes
+ * @property {Places} places the boxes in their order, and passages after them
  * @property {Path[]} paths
  * @property {() => Map<string, number>} anchors returns what to give when it has grown
  */
@@ -67,8 +66,8 @@ function placement(places, ids, kept, paths) {
     start,
     end,
     depth: places.layers.length,
-    boxes: new Map(ids.map((id, n) => [id, places.at(n)])),
-    paths: kept.map(([a, b], n) => new Path([ids[a], ids[b]], paths[n], places)),
+    places,
+    paths: kept.map(([from, to], n) => new Path(from, to, paths[n], places)),
     // NB. Names of tens of thousands take time, and most graphs do not grow any more.
     anchors: () => new Map(x.map((across, place) => [places.nameOf(place), across])),
   };

@@ -3,20 +3,25 @@
 /** How much the wish of a passage counts; a box's is 1. */
 const STRAIGHT = 2;
 
+/** @typedef {{layer: number, across: number}} Place */
+
 /**
- * @typedef {[string, string]} Arrow from a box to one that depends on it
- * @typedef {{layer: number, across: number}} Place
+ * Neighbours of what has none. NB. One for all: ten thousand lists that stay empty take
+ * the collector long.
  */
+const NOBODY = /** @type {number[]} */ (/** @type {unknown} */ (Object.freeze([])));
 
 /** An arrow, and the places that it passes. */
 export class Path {
   /**
-   * @param {Arrow} arrow
+   * @param {number} from the number of a box
+   * @param {number} to
    * @param {number[]} passed
    * @param {Places} all
    */
-  constructor(arrow, passed, all) {
-    this.arrow = arrow;
+  constructor(from, to, passed, all) {
+    this.from = from;
+    this.to = to;
     this.passed = passed;
     this.all = all;
   }
@@ -80,8 +85,8 @@ export class Places {
     this.sizes.push(size);
     this.isPassage.push(isPassage);
     this.layerOf.push(layer);
-    this.above.push([]);
-    this.below.push([]);
+    this.above.push(NOBODY);
+    this.below.push(NOBODY);
     this.weights.push(isPassage ? STRAIGHT : 1);
     this.x.push(0);
     return place;
@@ -92,8 +97,8 @@ export class Places {
    * @param {number} lower
    */
   join(upper, lower) {
-    this.below[upper].push(lower);
-    this.above[lower].push(upper);
+    add(this.below, upper, lower);
+    add(this.above, lower, upper);
   }
 
   /**
@@ -132,6 +137,16 @@ export class Places {
     for (const place of places) total += this.x[place];
     return total / places.length;
   }
+}
+
+/**
+ * @param {number[][]} neighbours
+ * @param {number} place
+ * @param {number} other
+ */
+function add(neighbours, place, other) {
+  if (neighbours[place] === NOBODY) neighbours[place] = [other];
+  else neighbours[place].push(other);
 }
 
 /** @param {number} length */

@@ -48,7 +48,6 @@ export class Edge {
    * @param {number} start where the layout begins across
    */
   constructor(from, to, path, columns, start) {
-    this.id = `${from.id}\n${to.id}`;
     this.from = from;
     this.to = to;
     this.path = path;
@@ -58,6 +57,10 @@ export class Edge {
 
   /** @type {Point[] | null} */
   #points = null;
+
+  get id() {
+    return `${this.from.id}\n${this.to.id}`;
+  }
 
   /** What it goes through. Of a large scene, only those that are seen are asked. */
   get points() {
@@ -176,24 +179,23 @@ export class Placer {
    * @param {Scene} scene
    */
   #layer(name, items, arrows, scene) {
-    const byId = new Map(items.map((item) => [item.id, item]));
     const sizes = new Map(items.map((item) => [item.id, item.height]));
     const told = arrows.map((pair) => /** @type {[string, string]} */ ([pair[0].id, pair[1].id]));
     const found = placed(sizes, told, ROW_GAP, this.anchors.get(name)?.());
     this.anchors.set(name, found.anchors);
 
     const columns = columnsOf(items, found);
-    for (const item of items) {
-      const place = found.boxes.get(item.id);
-      const column = columns[place?.layer ?? 0];
+    const { layerOf, x } = found.places;
+    items.forEach((item, n) => {
+      const column = columns[layerOf[n]];
       item.x = column.x;
-      item.y = (place?.across ?? 0) - item.height / 2 - found.start;
+      item.y = x[n] - item.height / 2 - found.start;
       // Cards of a column are as wide as the widest of them.
       if (!item.isOpen) item.width = column.card;
-    }
+    });
     for (const path of found.paths) {
-      const [from, to] = [byId.get(path.arrow[0]), byId.get(path.arrow[1])];
-      if (from && to) scene.edges.push(new Edge(from, to, path, columns, found.start));
+      const { from, to } = path;
+      scene.edges.push(new Edge(items[from], items[to], path, columns, found.start));
     }
     const last = columns[columns.length - 1];
     return { width: last ? last.x + last.width : 0, height: found.end - found.start };
@@ -236,11 +238,11 @@ export class Placer {
  */
 function columnsOf(items, found) {
   const columns = Array.from({ length: found.depth }, () => ({ x: 0, width: 0, card: 0 }));
-  for (const item of items) {
-    const column = columns[found.boxes.get(item.id)?.layer ?? 0];
+  items.forEach((item, n) => {
+    const column = columns[found.places.layerOf[n]];
     column.width = Math.max(column.width, item.width);
     if (!item.isOpen) column.card = Math.max(column.card, item.width);
-  }
+  });
   let x = 0;
   for (const column of columns) {
     column.x = x;

@@ -2,8 +2,9 @@
 
 import { element, say, set } from "./elements.js";
 import { badge } from "./icons.js";
+import { Listing } from "./listing.js";
 import { secondsOf } from "./model.js";
-import { Rows, spacer } from "./rows.js";
+import { spacer } from "./rows.js";
 import { compareFacets, facetOf, lookOf } from "./states.js";
 import { clock, duration, growing, nameOf, oneLine } from "./words.js";
 
@@ -104,82 +105,32 @@ function waitedOf(node) {
   return first === null || node.created === null ? null : Math.max(0, first - node.created);
 }
 
-export class Table {
+export class Table extends Listing {
   /**
    * @param {RunModel} model
    * @param {Told} told
    */
   constructor(model, told) {
-    this.model = model;
-    this.head = element("tr");
+    const head = element("tr");
     const [above, below] = [spacer("tr"), spacer("tr")];
     const list = element("tbody", {}, above, below);
-    this.table = element("table", { class: "nb-table" }, element("thead", {}, this.head), list);
-    this.element = element("div", { class: "nb-scroller nb-table-view" }, this.table);
-    this.rows = new Rows({
-      scroller: this.element,
-      list,
-      above,
-      below,
-      height: ROW_HEIGHT,
-      make: () => this.#row(),
-      open: told.open,
-    });
-    /** @type {((node: RunNode) => boolean) | null} */
-    this.filter = null;
+    const table = element("table", { class: "nb-table" }, element("thead", {}, head), list);
+    const scroller = element("div", { class: "nb-scroller nb-table-view" }, table);
+    super(model, told, { scroller, list, above, below, height: ROW_HEIGHT });
+    this.head = head;
+    this.table = table;
     this.sortedBy = "";
     this.isReverse = false;
   }
 
-  #isShown = false;
   #headed = "";
-
-  show() {
-    this.#isShown = true;
-    this.#sort();
-  }
-
-  hide() {
-    this.#isShown = false;
-  }
-
-  destroy() {}
-
-  /** @param {import("./model.js").Change} _change */
-  update(_change) {
-    if (this.#isShown) this.#sort();
-  }
-
-  tick() {
-    if (this.#isShown && this.model.isLive) this.rows.draw();
-  }
-
-  /** @param {number} _width */
-  resize(_width) {
-    if (this.#isShown) this.rows.draw();
-  }
-
-  /** @param {((node: RunNode) => boolean) | null} filter */
-  setFilter(filter) {
-    this.filter = filter;
-    if (this.#isShown) this.#sort();
-  }
-
-  /** @param {string} id */
-  select(id) {
-    this.rows.select(id);
-  }
-
-  /** @param {string} id */
-  reveal(id) {
-    this.rows.reveal(id);
-  }
 
   get columns() {
     return this.model.view === "cells" ? CELL_COLUMNS : RUN_COLUMNS;
   }
 
-  #sort() {
+  /** @override */
+  sort() {
     this.#drawHead();
     const all = [...this.model.nodes.values()];
     const nodes = this.filter ? all.filter(this.filter) : all;
@@ -215,14 +166,17 @@ export class Table {
       if (this.sortedBy !== key) [this.sortedBy, this.isReverse] = [key, Boolean(isNumber)];
       else if (this.isReverse === Boolean(isNumber)) this.isReverse = !this.isReverse;
       else this.sortedBy = "";
-      this.#sort();
+      this.sort();
     };
     const button = element("button", { type: "button", class: "nb-sort", click: sort }, label);
     return element("th", { scope: "col", class: isNumber ? "nb-number" : "" }, button);
   }
 
-  /** @returns {import("./rows.js").Row} */
-  #row() {
+  /**
+   * @override
+   * @returns {import("./rows.js").Row}
+   */
+  row() {
     const button = element("button", { type: "button", class: "nb-link" });
     const cells = this.columns.map(({ isNumber }) =>
       element("td", { class: isNumber ? "nb-number" : "" }),

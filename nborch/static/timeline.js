@@ -2,7 +2,8 @@
 
 import { element, say, set } from "./elements.js";
 import { badge } from "./icons.js";
-import { Rows, spacer } from "./rows.js";
+import { Listing } from "./listing.js";
+import { spacer } from "./rows.js";
 import { isOver, lookOf } from "./states.js";
 import { statusOf } from "./telling.js";
 import { timescale } from "./timescale.js";
@@ -20,86 +21,48 @@ const LINE = 26;
 /** How much of the line is kept for what has not begun. */
 const AHEAD = 0.06;
 
-export class Timeline {
+export class Timeline extends Listing {
   /**
    * @param {RunModel} model
    * @param {Told} told
    */
   constructor(model, told) {
-    this.model = model;
-    this.axis = element("div", { class: "nb-axis", "aria-hidden": "true" });
-    this.grid = element("div", { class: "nb-grid", "aria-hidden": "true" });
+    const axis = element("div", { class: "nb-axis", "aria-hidden": "true" });
+    const grid = element("div", { class: "nb-grid", "aria-hidden": "true" });
     const [above, below] = [spacer("div"), spacer("div")];
     const list = element("div", { class: "nb-lines" }, above, below);
-    this.body = element("div", { class: "nb-timeline-body" }, this.grid, list);
-    this.element = element("div", { class: "nb-timeline nb-scroller" }, this.axis, this.body);
-    this.rows = new Rows({
-      scroller: this.element,
-      list,
-      above,
-      below,
-      height: LINE,
-      make: (node) => this.#row(node),
-      open: told.open,
-    });
+    const body = element("div", { class: "nb-timeline-body" }, grid, list);
+    const scroller = element("div", { class: "nb-timeline nb-scroller" }, axis, body);
+    super(model, told, { scroller, list, above, below, height: LINE });
+    [this.axis, this.grid, this.body] = [axis, grid, body];
     this.scale = timescale([]);
     this.end = 0;
-    /** @type {((node: RunNode) => boolean) | null} */
-    this.filter = null;
     /** @type {Map<string, number>} */
     this.depths = new Map();
   }
 
-  #isShown = false;
   #ticked = "";
 
-  show() {
-    this.#isShown = true;
-    this.#sort();
-  }
-
-  hide() {
-    this.#isShown = false;
-  }
-
-  destroy() {}
-
-  /** @param {import("./model.js").Change} change */
+  /**
+   * @override
+   * @param {import("./model.js").Change} change
+   */
   update(change) {
-    if (!this.#isShown) return;
-    if (change.all || change.shape || this.filter) this.#sort();
+    if (!this.isShown) return;
+    if (change.all || change.shape || this.filter) this.sort();
     else {
       this.rows.nodes = this.rows.nodes.map((node) => this.model.nodes.get(node.id) ?? node);
       this.#draw();
     }
   }
 
+  /** @override */
   tick() {
-    if (this.#isShown && this.model.isLive) this.#draw();
+    if (this.isShown && this.model.isLive) this.#draw();
   }
 
-  /** @param {number} _width */
-  resize(_width) {
-    if (this.#isShown) this.rows.draw();
-  }
-
-  /** @param {((node: RunNode) => boolean) | null} filter */
-  setFilter(filter) {
-    this.filter = filter;
-    if (this.#isShown) this.#sort();
-  }
-
-  /** @param {string} id */
-  select(id) {
-    this.rows.select(id);
-  }
-
-  /** @param {string} id */
-  reveal(id) {
-    this.rows.reveal(id);
-  }
-
-  #sort() {
+  /** @override */
+  sort() {
     const { nodes, depths } = inTime(this.model.nodes);
     this.depths = depths;
     const { filter } = this;
@@ -140,10 +103,11 @@ export class Timeline {
   }
 
   /**
+   * @override
    * @param {RunNode} first
    * @returns {import("./rows.js").Row}
    */
-  #row(first) {
+  row(first) {
     const sign = element("span", { class: "nb-line-sign" });
     const name = element("span", { class: "nb-line-name" });
     const label = element("span", { class: "nb-line-label" }, sign, name);

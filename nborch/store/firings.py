@@ -26,7 +26,7 @@ from nborch.store.work_rows import (
 )
 from nborch.work.claims import NewRun
 from nborch.work.deployed import Deployment, Outcome, OutcomeKind, ScheduleRecord
-from nborch.work.firing import Plan, admitted, following
+from nborch.work.firing import Firing, admitted, following
 from nborch.work.making import missed, outcome, run_of
 
 __all__ = ["SQLiteFirings"]
@@ -136,39 +136,41 @@ class SQLiteFirings:
             }
             return bool(connection.execute(self._sql["correct_time"], values).rowcount)
 
-    def fire(self, plans: Sequence[Plan]) -> list[Outcome]:
+    def fire(self, firings: Sequence[Firing]) -> list[Outcome]:
         """Do what was planned, in one transaction; return what came of each time.
 
-        A plan for a schedule that another scheduler has fired meanwhile is dropped.
+        One for a schedule that another scheduler has fired meanwhile is dropped.
         """
         with self._ledger.writing() as connection:
             queue = QueueTransaction(connection, self._sql, self._clock())
-            ids = json.dumps([plan.record.id for plan in plans])
+            ids = json.dumps([firing.record.id for firing in firings])
             editions = dict(
                 map(tuple, queue.execute(self._sql["editions"], {"ids": ids}))
             )
             query = self._sql["unfinished_of_schedules"]
             unfinished = dict(map(tuple, queue.execute(query, {"ids": ids})))
-            batch = _Batch(known=self._known(connection, plans))
-            for plan in plans:
-                if editions.get(plan.record.id) == plan.record.edition:
-                    self._fire(queue, plan, unfinished.get(plan.record.id, 0), batch)
+            batch = _Batch(known=self._known(connection, firings))
+            for firing in firings:
+                if editions.get(firing.record.id) == firing.record.edition:
+                    self._fire(
+                        queue, firing, unfinished.get(firing.record.id, 0), batch
+                    )
             return self._write(queue, batch)
 
     def _fire(
-        self, queue: QueueTransaction, plan: Plan, unfinished: int, batch: _Batch
+        self, queue: QueueTransaction, firing: Firing, unfinished: int, batch: _Batch
     ) -> None:
         """Decide about the times of one schedule, and let it stand after them."""
-        record, policy = plan.record, plan.record.declared.policy
-        batch.outcomes += missed(plan)
-        why_paused = self._why_paused(queue, record) if plan.due else None
+        record, policy = firing.record, firing.record.declared.policy
+        batch.outcomes += missed(firing)
+        why_paused = self._why_paused(queue, record) if firing.due else None
         fired, most = record.fired, policy.max_runs
-        for nominal in plan.due:
+        for nominal in firing.due:
             if most is not None and fired >= most:
                 break
             if (record.id, seconds_of(nominal)) in batch.known:
                 continue
-            kind = admitted(policy.overlap, unfinished, of=len(plan.due))
+            kind = admitted(policy.overlap, unfinished, of=len(firing.due))
             told = ""
             if why_paused is not None:
                 kind, told = OutcomeKind.PAUSED, why_paused
@@ -181,22 +183,24 @@ class SQLiteFirings:
                 told = self._cancel_previous(queue, record, nominal)
             waits = kind is OutcomeKind.QUEUED
             due = moment_of(queue.now)
-            asked = run_of(plan.record, plan.deployment, nominal, due, serial=waits)
+            asked = run_of(firing.record, firing.deployment, nominal, due, serial=waits)
             batch.runs.append(asked)
             batch.made.append(outcome(record, nominal, kind, told))
             unfinished += 1
             fired += 1
-        batch.advances.append(_advanced(plan, fired, why_paused))
+        batch.advances.append(_advanced(firing, fired, why_paused))
 
     def _known(
-        self, connection: sqlite3.Connection, plans: Sequence[Plan]
+        self, connection: sqlite3.Connection, firings: Sequence[Firing]
     ) -> frozenset[tuple[str, float | None]]:
         """Return the times among those due that have an outcome already.
 
         The clock may have been set back.
         """
         due = [
-            (plan.record.id, seconds_of(time)) for plan in plans for time in plan.due
+            (firing.record.id, seconds_of(time))
+            for firing in firings
+            for time in firing.due
         ]
         rows = in_few_statements(connection, self._sql["known_outcomes"], due)
         return frozenset((row["schedule"], row["nominal"]) for row in rows)
@@ -297,16 +301,16 @@ def _made(queue: QueueTransaction, batch: _Batch) -> list[Outcome]:
     ]
 
 
-def _advanced(plan: Plan, fired: int, why_paused: str | None) -> dict[str, Any]:
+def _advanced(firing: Firing, fired: int, why_paused: str | None) -> dict[str, Any]:
     """Return how a schedule stands after what was planned, as columns."""
-    record, next_at, due_at = plan.record, plan.next_at, plan.due_at
+    record, next_at, due_at = firing.record, firing.next_at, firing.due_at
     most = record.declared.policy.max_runs
     if why_paused is not None or (most is not None and fired >= most):
         next_at = due_at = None
     return {
         "id": record.id,
         "edition": record.edition,
-        "after": seconds_of(plan.after),
+        "after": seconds_of(firing.after),
         "next_at": seconds_of(next_at),
         "due_at": seconds_of(due_at),
         "fired": fired,

@@ -50,10 +50,12 @@ class QueueTransaction:
     def add(self, new: Sequence[NewRun]) -> list[Run]:
         """Make the runs, in state Scheduled; return them."""
         runs = [self._run(each) for each in new]
+        # NB. Thousands of schedules may be due at the same time.
+        now = moment_of(self.now)
+        states = {due: Scheduled(due).stamped(now) for due in {e.due for e in new}}
         events: list[Event] = []
         for run, asked in zip(runs, new, strict=True):
-            state = Scheduled(asked.due).stamped(moment_of(self.now))
-            events += [run_created(run), state_entered(run.id, state, 0)]
+            events += [run_created(run), state_entered(run.id, states[asked.due], 0)]
         self._append(events)
         self.execute_each(
             self._sql["put_queued"],

@@ -18,6 +18,7 @@ from nborch.store.connections import Connection, reading, transaction
 from nborch.store.groups import EventGroup
 from nborch.store.migrations import migrate
 from nborch.store.queries import load_queries
+from nborch.store.reserves import Reserve
 from nborch.store.rows import beginning_of, event_of, logs_of, record_of
 from nborch.store.texts import key_range, run_key
 
@@ -56,6 +57,10 @@ def fault_of(path: Path, error: sqlite3.Error) -> StoreError:
     )
 
 
+def _is_full(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+
+
 def _told(
     method: "Callable[Concatenate[SQLiteStore, P], R]",
 ) -> "Callable[Concatenate[SQLiteStore, P], R]":
@@ -87,6 +92,7 @@ class SQLiteStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sql = load_queries("sqlite.sql")
+        self._reserve = Reserve(path.with_suffix(".reserve"))
         # Two, so that a long read does not keep the writer waiting.
         self._writer = Connection(self.connect)
         self._reader = Connection(self.connect)
@@ -103,7 +109,18 @@ class SQLiteStore:
 
     @_told
     def append(self, events: Sequence[Event]) -> int:
-        """Store the events in one transaction; return how many were accepted."""
+        """Store the events in one transaction; return how many were accepted.
+
+        On a full disk the reserve makes room for them, once.
+        """
+        try:
+            return self._append(events)
+        except sqlite3.OperationalError as error:
+            if not (_is_full(error) and self._reserve.give_up()):
+                raise
+            return self._append(events)
+
+    def _append(self, events: Sequence[Event]) -> int:
         with self._writer.held() as connection, transaction(connection):
             if self._claim is not None and not self._holds(connection):
                 self.is_fenced_off = True
@@ -255,6 +272,7 @@ class SQLiteStore:
             _set_journal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             migrate(connection, self.path)
+            self._reserve.lay_up()
         except BaseException:
             connection.close()
             raise

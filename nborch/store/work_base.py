@@ -13,7 +13,7 @@ from nborch.states import State
 from nborch.store.terms import Terms
 from nborch.work.claims import ClaimedRun, HeldRun, QueuedRun, Reaped
 from nborch.work.deployed import Deployment, Outcome, ScheduleRecord
-from nborch.work.firing import Plan
+from nborch.work.firing import Firing
 from nborch.work.places import Worker, WorkPool
 
 __all__ = ["DeploymentStore", "Firings", "PoolStore", "RunQueue", "WorkerStore"]
@@ -213,7 +213,7 @@ class Firings(Protocol):
         """Seek the next time of a schedule anew."""
         ...
 
-    def fire(self, plans: Sequence[Plan]) -> list[Outcome]:
+    def fire(self, firings: Sequence[Firing]) -> list[Outcome]:
         """Do what was planned, if nobody else has done it."""
         ...
 

@@ -15,9 +15,9 @@ LINE
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
-from nborch.cache.base import ResultStore
+from nborch.cache.base import KeptResult
 from nborch.events import Event, EventKind, end_written
 from nborch.parameters import shown
 from nborch.runs import Run
@@ -26,7 +26,7 @@ from nborch.states.base import UNHAPPY
 from nborch.store.base import RunStore
 from nborch.view.run_nodes import RunNode
 
-__all__ = ["detail", "log"]
+__all__ = ["Results", "detail", "log"]
 
 #: Lines of the log that come with the details; the rest is there to be asked for.
 TAIL = 200
@@ -40,8 +40,16 @@ LARGE = 100_000
 _RAN, _MADE = "ran", "made"
 
 
+class Results(Protocol):
+    """Where results are looked up: a `ResultStore`, or what makes one when asked."""
+
+    def lookup(self, key: str) -> KeptResult | None:
+        """Return what is kept under a key, None if nothing is."""
+        ...
+
+
 def detail(
-    store: RunStore, run_id: str, cache: ResultStore | None = None
+    store: RunStore, run_id: str, cache: Results | None = None
 ) -> dict[str, Any]:
     """Return all that a store knows of a run, as JSON values.
 
@@ -163,7 +171,7 @@ def _made(
         yield {"name": name, "digest": digest or None, "preview": types.get(name)}
 
 
-def _returned(cache: ResultStore | None, key: str | None) -> Iterator[dict[str, Any]]:
+def _returned(cache: Results | None, key: str | None) -> Iterator[dict[str, Any]]:
     """Yield what a task has returned, if it was kept and is small."""
     entry = cache.lookup(key) if cache is not None and key else None
     if entry is None or entry.size > LARGE or "result" not in entry.parts:

@@ -46,9 +46,12 @@ class GraphModel:
             }
 
     def delta(self) -> Message | None:
-        """Return what has changed since the last delta, None if nothing has."""
+        """Return what has changed since the last delta, None if nothing has.
+
+        Of a flood of changes, a part: the others are told of with those that follow.
+        """
         with self._lock:
-            self._fold()
+            self._fold(is_whole=False)
             changed, gone = self._due(), self._gone
             if not (changed or gone or self._is_run_changed):
                 return None
@@ -67,8 +70,8 @@ class GraphModel:
             self._is_run_changed = False
             return message
 
-    def _fold(self) -> None:
-        """Take in what was told since."""
+    def _fold(self, *, is_whole: bool = True) -> None:
+        """Take in what was told since, or as much of it as one message is worth."""
 
     def _due(self) -> Mapping[str, Any]:
         """Return what is to be told of now, of all that has changed."""

@@ -5,7 +5,7 @@ import time
 import zlib
 
 from nborch.store.base import RunStore
-from nborch.view.details import detail, log
+from nborch.view.details import Results, detail, log
 from nborch.view.graphs import Message
 
 __all__ = ["KeptGraph"]
@@ -23,14 +23,18 @@ class KeptGraph:
         All there is.
     store
         Where details and logs are looked up.
+    cache
+        Where results are, for a preview of what a task returned.
     """
 
-    def __init__(self, snapshot: Message, store: RunStore) -> None:
+    def __init__(
+        self, snapshot: Message, store: RunStore, cache: Results | None = None
+    ) -> None:
         self._seq: int = snapshot["seq"]
         told = json.dumps(snapshot, separators=(",", ":"))
         self._packed = zlib.compress(told.encode(), 1)
         self._run: Message | None = None
-        self._store = store
+        self._store, self._cache = store, cache
 
     def snapshot(self) -> Message:
         """Return all there is."""
@@ -49,7 +53,7 @@ class KeptGraph:
 
     def detail(self, node: str) -> Message | None:
         """Return all that is known of a run, None if nothing is."""
-        return detail(self._store, node)
+        return detail(self._store, node, self._cache)
 
     def log(self, node: str, after: int) -> Message:
         """Return the lines of a run from a place on, and the place to go on from."""

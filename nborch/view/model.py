@@ -41,18 +41,18 @@ In the view "cells" the name of a state is a word of
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from itertools import islice, starmap
 from typing import Any, Self
 
-from nborch.cache.base import ResultStore
 from nborch.events import Event, EventKind
 from nborch.exceptions import NotFound
 from nborch.runs import Run, RunRecord
 from nborch.states import StateType
 from nborch.store.base import RunStore
-from nborch.view.details import detail, log
+from nborch.view.details import Results, detail, log
 from nborch.view.estimates import Estimates, estimated
 from nborch.view.graphs import GraphModel, Message
+from nborch.view.passing import Passed, reopened, sift
 from nborch.view.run_nodes import RunNode
 
 __all__ = ["Message", "RunView"]
@@ -62,7 +62,10 @@ _COMPLETED = StateType.COMPLETED.value
 
 #: Of runs that came and went between two messages, so many are told of at once; and
 #: where less happens.
-PORTION, CALM_PORTION = 100, 1_000
+PORTION, CALM_PORTION = 50, 1_000
+
+#: Of a flood, events that are folded for one message; and those that may wait.
+PART, MOST_WAITING = 1_600, 40_000
 
 #: Runs that are held because the run around them is not known yet.
 MOST_HELD = 2_000
@@ -102,7 +105,7 @@ class RunView(GraphModel):
         run: Run,
         store: RunStore,
         *,
-        cache: ResultStore | None = None,
+        cache: Results | None = None,
         can: Iterable[str] = (),
         link: str | None = None,
     ) -> None:
@@ -112,26 +115,22 @@ class RunView(GraphModel):
         #: Takes an event. It is the listener of a recorder: it costs next to nothing,
         #: and the event is folded in another thread.
         self.take: Callable[[Event], object] = self._events.append
+        self._is_told_all = False
         self._can, self._link, self._hint = tuple(can), link, ""
         self._root = RunNode(run.to_json(), 0)
         self._parameters = {name: str(each) for name, each in run.parameters.items()}
         self._members: dict[str, RunNode] = {run.id: self._root}
         #: By the run around them, which is not known yet: the events of runs.
         self._strays: dict[str, list[Event]] = {}
-        #: What came and went, and was not told of yet.
-        self._later: dict[str, RunNode] = {}
+        #: What came and went, and was not told of yet: members, or with their order.
+        self._later: dict[str, RunNode | tuple[Passed, int]] = {}
+        self._size, self._is_flood = 0, False
         self._estimates = Estimates()
         self._position: int | None = None
 
     @classmethod
     def from_store(cls, store: RunStore, run_id: str, **options: Any) -> Self:
-        """Return a view of a run as the store has it.
-
-        Parameters
-        ----------
-        options
-            As for the view itself.
-        """
+        """Return a view of a run as the store has it; options are as for a view."""
         view = cls(store.record(run_id).run, store, **options)
         view.catch_up()
         view.expect()
@@ -145,7 +144,16 @@ class RunView(GraphModel):
     @property
     def size(self) -> int:
         """How many nodes it has, by what was folded so far."""
-        return len(self._members) - 1
+        return self._size
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether it has been told of more than it folds for one message."""
+        return len(self._events) > PART
+
+    def told_all(self) -> None:
+        """Note that it is told of no more events: the next message has all there is."""
+        self._is_told_all = True
 
     @property
     def is_over(self) -> bool:
@@ -227,7 +235,7 @@ class RunView(GraphModel):
 
     def detail(self, node: str) -> Message | None:
         """Return all that is stored of a run; None if nothing is, or it is no node."""
-        if node not in self._members:
+        if node not in self._members and node not in self._later:
             return None
         try:
             return detail(self._store, node, self._cache)
@@ -240,26 +248,24 @@ class RunView(GraphModel):
 
     # Folding.
 
-    def _fold(self) -> None:
-        events, members, changed = self._events, self._members, self._changed
-        root, take = self._root, self._events.popleft
-        for _ in range(len(events)):
-            event = take()
-            run_id, kind, at, attempt, data, _ = event
-            # NB. Here a call of a task pays for being looked at. The states of runs
-            # that are known are nearly all there is.
-            node = members.get(run_id)
-            if node is None:
-                if kind is _CREATED:
-                    self._add(event, is_stored=False)
-            elif kind is _STATE:
-                if node.enter(at, attempt, data):
-                    if node is root:
-                        self._is_run_changed = True
-                    else:
-                        changed[run_id] = node
-            elif kind is _NOTED:
-                self._take_in(event)
+    def _fold(self, *, is_whole: bool = True) -> None:
+        count = waiting = len(self._events)
+        if not is_whole and not self._is_told_all:
+            count = min(count, max(PART, waiting - MOST_WAITING))
+        take = self._events.popleft
+        passed, events = sift([take() for _ in range(count)], self._members)
+        self._is_flood = self._is_flood or len(passed) > PORTION
+        self._join_passed(passed)
+        for event in events:
+            self._take_in(event)
+
+    def _join_passed(self, runs: Iterable[Passed]) -> None:
+        """Add runs that came and went, which are held until they are told of."""
+        later = self._later
+        for run in runs:
+            if run[0] not in later:
+                self._size += 1
+                later[run[0]] = (run, self._size)
 
     def _due(self) -> Mapping[str, RunNode]:
         """Return what is to be told of now: of a flood a portion at a time.
@@ -271,22 +277,39 @@ class RunView(GraphModel):
         changed, later = self._changed, self._later
         self._changed = {}
         if self._root.is_over or len(changed) + len(later) <= PORTION:
-            self._later = {}
-            return {**later, **changed} if later else changed
-        due = {}
-        for run_id, node in changed.items():
-            if node.is_told or node.type != _COMPLETED:
-                due[run_id] = node
-            else:
-                later[run_id] = node
-        rest = PORTION if len(changed) > PORTION else CALM_PORTION
-        for run_id in list(islice(later, max(0, rest - len(due)))):
-            due[run_id] = later.pop(run_id)
+            due, rest = changed, len(later)
+        else:
+            due = {}
+            for run_id, node in changed.items():
+                if node.is_told or node.type != _COMPLETED:
+                    due[run_id] = node
+                else:
+                    later[run_id] = node
+            is_flood = self._is_flood or len(changed) > PORTION
+            portion = PORTION if is_flood else CALM_PORTION
+            rest = max(0, portion - len(due))
+        self._is_flood = False
+        for run_id in list(islice(later, rest)):
+            due[run_id] = self._reopened(run_id)
         return due
+
+    def _reopened(self, run_id: str) -> RunNode:
+        """Return a run that came and went, as a member."""
+        node = self._later.pop(run_id)
+        if isinstance(node, tuple):
+            node = self._members[run_id] = reopened(*node)
+        return node
+
+    def _member(self, run_id: str) -> RunNode | None:
+        """Return a run that is within this one, None if none is."""
+        node = self._members.get(run_id)
+        if node is None and run_id in self._later:
+            node = self._changed[run_id] = self._reopened(run_id)
+        return node
 
     def _take_in(self, event: Event, *, is_stored: bool = False) -> None:
         """Take in an event, of whatever kind and run."""
-        node = self._members.get(event.run_id)
+        node = self._member(event.run_id)
         if node is None:
             if event.kind is _CREATED:
                 self._add(event, is_stored=is_stored)
@@ -305,14 +328,19 @@ class RunView(GraphModel):
     def _add(self, event: Event, *, is_stored: bool) -> None:
         """Add a run, if it is within this one."""
         parent = event.data["parent_id"]
-        if parent in self._members:
-            node = RunNode(event.data, len(self._members))
-            self._members[node.id] = self._changed[node.id] = node
+        if parent is not None and self._member(parent) is not None:
+            node = self._join(event.data)
+            self._changed[node.id] = node
             for stray in self._strays.pop(node.id, ()):
                 self._take_in(stray, is_stored=True)
         elif is_stored and parent is not None:
             # Another process may have written it before the run around it was.
             self._hold(event, parent)
+
+    def _join(self, data: Mapping[str, Any]) -> RunNode:
+        self._size += 1
+        node = self._members[data["id"]] = RunNode(data, self._size)
+        return node
 
     def _hold(self, event: Event, parent: str) -> None:
         self._strays.setdefault(parent, []).append(event)
@@ -323,10 +351,7 @@ class RunView(GraphModel):
     def _take_record(self, record: RunRecord, events: Iterable[Event]) -> None:
         """Take in a run as it stands now, with the events of one that was retried."""
         run_id = record.run.id
-        node = self._members.get(run_id)
-        if node is None:
-            node = RunNode(record.run.to_json(), len(self._members))
-            self._members[run_id] = node
+        node = self._member(run_id) or self._join(record.run.to_json())
         for event in events:
             if event.kind is _STATE:
                 node.enter(event.at, event.attempt, event.data)
@@ -357,7 +382,9 @@ class RunView(GraphModel):
         return told
 
     def _nodes(self) -> list[Message]:
-        return [self._node(n) for n in self._members.values() if n is not self._root]
+        members = [each for each in self._members.values() if each is not self._root]
+        held = [each for each in self._later.values() if isinstance(each, tuple)]
+        return [self._node(each) for each in (*members, *starmap(reopened, held))]
 
     def _node(self, changed: Any) -> Message:
         node: RunNode = changed

@@ -11,7 +11,7 @@ from nborch.work.deployed import (
     ScheduleRecord,
 )
 
-__all__ = ["GRACE", "Plan", "admitted", "following", "plan"]
+__all__ = ["GRACE", "Firing", "admitted", "decide", "following"]
 
 #: A time that has passed for no longer than this was not missed, only noticed late.
 GRACE = timedelta(seconds=30)
@@ -22,7 +22,7 @@ AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Firing:
     """What to do about the nominal times of a schedule that have come.
 
     Parameters
@@ -61,7 +61,7 @@ def following(
     return next_at, _fires_at(schedule_id, declared, next_at)
 
 
-def plan(record: ScheduleRecord, deployment: Deployment, now: datetime) -> Plan:
+def decide(record: ScheduleRecord, deployment: Deployment, now: datetime) -> Firing:
     """Decide about all nominal times up to now, or the first thousand of them."""
     times: list[datetime] = []
     next_at, due_at = record.next_at, record.due_at
@@ -73,7 +73,7 @@ def plan(record: ScheduleRecord, deployment: Deployment, now: datetime) -> Plan:
     is_behind = due_at is not None and due_at <= now
     due = _made_up_for(record, times, now, is_behind=is_behind)
     is_due = set(due)
-    return Plan(
+    return Firing(
         record=record,
         deployment=deployment,
         missed=tuple(time for time in times if time not in is_due),

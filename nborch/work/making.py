@@ -5,7 +5,7 @@ from datetime import datetime
 
 from nborch.work.claims import NewRun
 from nborch.work.deployed import Deployment, Outcome, OutcomeKind, ScheduleRecord
-from nborch.work.firing import Plan
+from nborch.work.firing import Firing
 
 __all__ = ["missed", "outcome", "run_of"]
 
@@ -13,10 +13,10 @@ __all__ = ["missed", "outcome", "run_of"]
 FEW = 100
 
 
-def missed(plan: Plan) -> list[Outcome]:
+def missed(firing: Firing) -> list[Outcome]:
     """Return what is told of the times that were missed."""
-    many = plan.missed[: max(0, len(plan.missed) - FEW)]
-    outcomes = [outcome(plan.record, e, OutcomeKind.MISSED) for e in plan.missed]
+    many = firing.missed[: max(0, len(firing.missed) - FEW)]
+    outcomes = [outcome(firing.record, e, OutcomeKind.MISSED) for e in firing.missed]
     if not many:
         return outcomes
     together = replace(outcomes[0], last=many[-1], count=len(many))

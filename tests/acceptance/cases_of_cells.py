@@ -1,25 +1,28 @@
 """The table of the 117 cases: what each one is, and what checks it."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
-
-def _words():
-    if "catalogue" not in sys.modules:
-        path = Path(__file__).with_name("catalogue.py")
-        spec = importlib.util.spec_from_file_location("catalogue", path)
-        sys.modules["catalogue"] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["catalogue"]
-
-
-_w = _words()
-Covered, NotHere, Reads, case = _w.Covered, _w.NotHere, _w.Reads, _w.case
-cell, ran, hit, uncached, again = _w.cell, _w.ran, _w.hit, _w.uncached, _w.again
-task, silent, fails, sees, write = _w.task, _w.silent, _w.fails, _w.sees, _w.write
-restart, script, twice, edited = _w.restart, _w.script, _w.twice, _w.edited
-told_apart, taken_as_one, after = _w.told_apart, _w.taken_as_one, _w.after
+from catalogue import (
+    Covered,
+    NotHere,
+    Reads,
+    after,
+    again,
+    case,
+    cell,
+    edited,
+    fails,
+    hit,
+    ran,
+    restart,
+    script,
+    sees,
+    silent,
+    taken_as_one,
+    task,
+    told_apart,
+    twice,
+    uncached,
+    write,
+)  # fmt: skip
 
 TASKS = "integration/test_cell_tasks.py"
 FAULTS = "integration/test_cell_faults.py"

@@ -3,27 +3,14 @@
 The table is in ``cases_of_cells.py``, in the words of ``catalogue.py``.
 """
 
-import importlib.util
 import os
 import re
-import sys
-from pathlib import Path
 
+import catalogue as words
 import pytest
+from cases_of_cells import CASES
 
 from nborch.notebook.analysis import analyse
-
-
-def _module(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-words = _module("catalogue")
-CASES = _module("cases_of_cells").CASES
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX"),

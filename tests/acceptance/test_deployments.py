@@ -392,7 +392,7 @@ def test_a_terminal_shows_what_goes_on(site):
 
     shown = seen(own, "next")
     site.run("nborch deployment run daily-report --run-name mine")
-    shown += seen(own, "✔ completed")
+    shown += seen(own, "✓ completed")
 
     assert "serving daily-report/daily-report" in shown
     assert "Flow run 'mine' - Generating daily report..." in shown
@@ -432,7 +432,7 @@ def test_a_notebook_serves_in_the_background(kernel):
         """.replace("\n        ", "\n")
     )
     assert ran.ok, ran.error
-    assert "<Server of in-cell/here: serving, 0 running>" in ran.result
+    assert "Server of in-cell/here ◐ serving" in ran.result
 
     asked = kernel('run_deployment("here", {"n": 6}).result(60)', timeout=90)
     stopped = kernel("server.stop()\nserver")

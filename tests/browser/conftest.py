@@ -1,20 +1,18 @@
 """Fixtures for what a browser shows: Chromium, and a page with the run graph."""
 
-import importlib.util
 import json
 import os
 import shutil
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
+import jupyter_pages as pages
 import pytest
 
 # For `runs_shown`, which benchmarks use, too.
-sys.path.insert(0, str(Path(__file__).parent))
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 ARGUMENTS = [
@@ -59,17 +57,6 @@ def missing(what):
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
-
-
-def _module(name):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pages = _module("jupyter_pages")
 
 
 # NB. Not for the whole session: its event loop is this thread's as long as it is there.

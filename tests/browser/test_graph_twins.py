@@ -23,13 +23,14 @@ LAYOUTS = """async (cases) => {
   return JSON.parse(cases).map(({ sizes, arrows, anchors, gap }) => {
     const held = anchors && new Map(Object.entries(anchors));
     const found = placed(new Map(sizes), arrows, gap, held);
-    const boxes = [...found.boxes];
-    const { depth, start, end, paths } = found;
+    const { depth, start, end, paths, places } = found;
+    const boxes = sizes.map(([id], n) => [id, places.at(n)]);
     return [
       {
         depth,
         boxes: boxes.map(([id, { layer }]) => [id, layer]),
-        paths: paths.map(({ arrow, places }) => [...arrow, places.map((at) => at.layer)]),
+        paths: paths.map(({ from, to, places }) => [
+          sizes[from][0], sizes[to][0], places.map((at) => at.layer)]),
       },
       [start, end, ...boxes.map(([, { across }]) => across),
         ...paths.flatMap(({ places }) => places.map((at) => at.across))],

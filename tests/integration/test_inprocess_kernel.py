@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from IPython.core.getipython import get_ipython
+from listeners import Silent
 from nbformat.v4 import new_code_cell, new_notebook
 
 from nborch.context import enclosing_run
@@ -32,22 +33,6 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and sockets of POSIX"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-
-
-class Silent:
-    """Is told and says nothing."""
-
-    def cell_started(self, index):
-        return None
-
-    def cell_message(self, index, payload):
-        pass
-
-    def cell_output(self, index):
-        pass
-
-    def cell_finished(self, report):
-        pass
 
 
 def run(*sources, kernel="inprocess", tags=(), **options):
@@ -314,10 +299,10 @@ def test_a_notebook_within_one_is_refused():
     """A notebook in this process cannot wait for another one in it."""
     inner = """
         import nbformat
-        from unittest.mock import MagicMock
+        from listeners import Silent
         from nborch.notebook.client import run_cells
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
-        run_cells(nb, kernel_name="inprocess", listener=MagicMock())
+        run_cells(nb, kernel_name="inprocess", listener=Silent())
     """
 
     _, reports = run("if True:" + inner)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from listeners import Silent
 from nbformat.v4 import new_code_cell, new_notebook
 
 from nborch.exceptions import CrashedRun, InvalidDeclaration
@@ -25,22 +26,6 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and sockets of POSIX"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-
-
-class Silent:
-    """Is told and says nothing."""
-
-    def cell_started(self, index):
-        return None
-
-    def cell_message(self, index, payload):
-        pass
-
-    def cell_output(self, index):
-        pass
-
-    def cell_finished(self, report):
-        pass
 
 
 def run(*sources, **options):

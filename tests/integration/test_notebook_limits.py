@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from listeners import Silent
 from nbformat.v4 import new_code_cell, new_notebook
 
 from nborch.exceptions import InvalidDeclaration, MissingContextError
@@ -22,22 +23,6 @@ pytestmark = [
 ]
 
 
-class Listener:
-    """Hears everything and does nothing."""
-
-    def cell_started(self, index):
-        return None
-
-    def cell_message(self, index, payload):
-        pass
-
-    def cell_output(self, index):
-        pass
-
-    def cell_finished(self, report):
-        pass
-
-
 def book(*sources):
     """A notebook of code cells; a tuple is a source with its tags."""
     cells = [
@@ -49,7 +34,7 @@ def book(*sources):
 
 def run(nb, **limits):
     env = {"PYTHONPATH": ROOT}
-    return run_cells(nb, kernel_name="python3", env=env, listener=Listener(), **limits)
+    return run_cells(nb, kernel_name="python3", env=env, listener=Silent(), **limits)
 
 
 def outcomes(reports):

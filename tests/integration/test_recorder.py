@@ -2,6 +2,9 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -13,6 +16,7 @@ from nborch.events import Event, EventKind, log_written, run_created
 from nborch.exceptions import NborchWarning
 from nborch.recorder import Recorder
 from nborch.runs import Run, RunKind, new_id
+from nborch.store.sqlite import SQLiteStore
 
 
 def made(name):
@@ -275,3 +279,59 @@ def test_a_full_disk_costs_one_warning_and_no_event(script):
     assert process.returncode == 0, told
     assert out.split() == ["44850", "1", str(1 + 1 + 1 + 300 + 1 + 2)], told
     assert told.count("NborchWarning") == 1
+
+
+FILLED = """
+    from nborch import flow, task
+    from nborch.home import current_home
+
+    current_home().store.records()
+
+    @task
+    def writes():
+        with open("data", "wb", 0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    @flow
+    def f():
+        writes()
+
+    try:
+        f()
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_a_full_disk_does_not_hide_why_a_run_failed(tmp_path):
+    """What has filled the disk is on record: room for that was kept."""
+    small = tmp_path / "small"
+    small.mkdir()
+    (tmp_path / "script.py").write_text(textwrap.dedent(FILLED))
+    program = (
+        f"mount -t tmpfs -o size=8m none {small} || exit 99; cd {small}; "
+        f"{sys.executable} {tmp_path}/script.py 2>&1; rm -f data; "
+        f"cp -r home {tmp_path}/seen; ls home"
+    )
+    environ = {**os.environ, "NBORCH_HOME": str(small / "home")}
+
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", program],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip("a disk of one's own cannot be made here")
+
+    assert "No space left on device" in done.stdout
+    assert "could not be written" not in done.stdout, done.stdout
+    assert "nborch.reserve" not in done.stdout
+    store = SQLiteStore(tmp_path / "seen" / "nborch.db")
+    states = {each.run.of: each.state for each in store.records()}
+    store.close()
+    assert states["f"].name == states["writes"].name == "Failed"
+    assert "No space left" in states["writes"].message

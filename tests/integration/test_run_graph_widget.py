@@ -340,6 +340,41 @@ class TestAFlowInACell:
         assert not is_live(shown[-1])
         assert "Completed" in shown[-1]["text/plain"]
 
+    @pytest.mark.parametrize("wanted", ["failures", "all"])
+    def test_what_the_graph_tells_is_not_printed_below(self, front_end, wanted):
+        """Below a graph stand what the user prints and logs, and what went wrong."""
+        front_end.run(f"""
+            from nborch import get_run_logger
+
+            @task
+            def fragile():
+                get_run_logger().info("looking")
+                print("mine")
+                raise ValueError("no")
+
+            @flow
+            def told():
+                pause()
+                fragile(return_state=True)
+
+            from nborch.home import current_home
+            from dataclasses import replace
+            home = current_home()
+            home.settings = replace(home.settings, graph_lines={wanted!r})
+        """)
+
+        ran = front_end.wait(front_end.send("told(return_state=True)", cellId="0a1b"))
+        plain = front_end.run("told(return_state=True)")
+
+        lines = "".join(c["text"] for k, c in ran.messages if k == "stream")
+        others = "".join(c["text"] for k, c in plain.messages if k == "stream")
+        assert "looking" in lines
+        assert "mine" in lines
+        assert "Finished in state Failed" in lines
+        assert ("Finished in state Completed" in lines) == (wanted == "all")
+        assert ("Created flow run" in lines) == (wanted == "all")
+        assert "Finished in state Completed" in others
+
     def test_without_the_packages_there_is_a_picture(self, front_end):
         """Where anywidget is missing the run is shown as a picture, and no error."""
         front_end.run("""
@@ -496,6 +531,29 @@ class TestAsking:
         assert told["detail"]["error"]["type"] == "ValueError"
         assert "no column" in told["detail"]["error"]["traceback"]
         assert "3 rows" in [line["message"] for line in log["lines"]]
+
+    def test_what_a_task_returned_is_shown(self, front_end):
+        """The drawer of a run whose result is kept shows a preview of it."""
+        front_end.run("""
+            @task(persist_result=True)
+            def measured():
+                time.sleep(0.3)
+                return [1, 2, 3]
+
+            @flow
+            def measuring():
+                measured()
+                pause()
+        """)
+        front_end.run("measuring()")
+        graph = front_end.graph
+        [node] = [each for each in graph.nodes.values() if each["of"] == "measured"]
+
+        front_end.ask(op="detail", id=node["id"])
+        front_end.until(lambda: graph.answers)
+
+        [output] = graph.answers[0]["detail"]["outputs"]
+        assert output["preview"] == "[1, 2, 3]"
 
     @pytest.mark.skipif(
         ipykernel.version_info[0] < 7, reason="ipykernel 6 hears nothing while busy"

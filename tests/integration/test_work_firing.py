@@ -9,7 +9,7 @@ from nborch.events import state_entered
 from nborch.schedules import At, CronSchedule, IntervalSchedule, Policy
 from nborch.states import Cancelled, Completed, Crashed, Failed, Running
 from nborch.work import DeploymentSchedule, OutcomeKind
-from nborch.work.firing import plan
+from nborch.work.firing import decide
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 HOURLY = CronSchedule("0 * * * *")
@@ -91,7 +91,7 @@ def test_a_time_is_fired_once_whoever_plans_it(work, deploy):
     deploy()
     work.turn(hours=1)
     plans = [
-        [plan(*each, work.clock.now) for each in work.firings.due(work.clock.now)]
+        [decide(*each, work.clock.now) for each in work.firings.due(work.clock.now)]
         for _ in range(2)
     ]
 
@@ -104,7 +104,7 @@ def test_what_was_planned_before_a_change_is_dropped(work, deploy):
     """A schedule that was paused after a scheduler looked is not fired by it."""
     deploy()
     work.turn(hours=1)
-    plans = [plan(*each, work.clock.now) for each in work.firings.due(work.clock.now)]
+    plans = [decide(*each, work.clock.now) for each in work.firings.due(work.clock.now)]
     work.deployments.pause("nightly")
 
     assert work.firings.fire(plans) == []

@@ -99,6 +99,14 @@ def test_the_graph_of_a_run_can_be_left_out(tmp_path):
     assert load_settings(tmp_path.parent, {}).graph == "auto"
 
 
+def test_lines_below_a_graph_can_be_kept(tmp_path):
+    """`graph_lines` says which states are printed below the graph that shows them."""
+    project(tmp_path, '[tool.nborch]\ngraph_lines = "all"\n')
+
+    assert load_settings(tmp_path, {}).graph_lines == "all"
+    assert load_settings(tmp_path.parent, {}).graph_lines == "failures"
+
+
 @pytest.mark.parametrize("text", ["70_000", '"70_000"'])
 def test_a_number_is_written_as_one_or_as_text(tmp_path, text):
     """The number of lines that are kept can be declared, and set for one process."""

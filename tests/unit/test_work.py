@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nborch.schedules import IntervalSchedule, Overlap, Policy, jittered
 from nborch.store.terms import Term, Terms
 from nborch.work import Deployment, DeploymentSchedule, ScheduleRecord, Worker
-from nborch.work.firing import AT_ONCE, admitted, following, plan
+from nborch.work.firing import AT_ONCE, admitted, decide, following
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -47,7 +47,7 @@ def test_every_time_that_has_come_is_dealt_with_once(catchup, minutes, seconds, 
     seen, due = [], []
 
     while told.due_at <= now:
-        made = plan(told, DEPLOYMENT, now)
+        made = decide(told, DEPLOYMENT, now)
         seen += sorted([*made.missed, *made.due])
         due += made.due
         told = replace(told, after=made.after, next_at=made.next_at, due_at=made.due_at)

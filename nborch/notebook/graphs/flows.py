@@ -37,6 +37,9 @@ def run_begins(context: RunContext) -> Callable[[], object] | None:
     if not _has_room(frame):
         return None
     live = LiveRun(frame, freezes=wanted == "freeze")
+    if frame.is_attended and frame.takes_updates:
+        # NB. Before its first line is printed.
+        context.is_on_show = context.home.settings.graph_lines != "all"
     live.begin(context)
     return live.end
 

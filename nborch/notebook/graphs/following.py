@@ -5,6 +5,7 @@ import time
 from nborch.cancelling import Stopper
 from nborch.context import RunContext
 from nborch.notebook.graphs.actions import Retry, can_be_told_while_busy
+from nborch.notebook.graphs.results import KeptResults
 from nborch.showing import of_run
 from nborch.task_runners.threads import ThreadPoolTaskRunner
 from nborch.view.kept import KeptGraph
@@ -37,8 +38,13 @@ class Following:
         self.stopper = Stopper.of(context)
         self.retry = Retry.of(context)
         can = self.stopper is not None and can_be_told_while_busy()
-        store = self.home.store
-        self.view = RunView(context.run, store, can=["cancel"] if can else [])
+        self._results = KeptResults(self.home)
+        self.view = RunView(
+            context.run,
+            self.home.store,
+            cache=self._results,
+            can=["cancel"] if can else [],
+        )
         if self.stopper is not None and not can:
             self.view.change(hint=INTERRUPT)
         runner = getattr(context.owner, "task_runner", None)
@@ -66,6 +72,7 @@ class Following:
         if self.stopper is not None:
             self.stopper.close()
         self.home.recorder.unsubscribe(self.view.take)
+        self.view.told_all()
         if not self._is_here or time.monotonic() >= self._next_look:
             self.view.catch_up(besides=self.home.process)
         self.view.change(can=[], hint="")
@@ -75,4 +82,4 @@ class Following:
 
     def kept(self) -> KeptGraph:
         """Return the graph as it stays."""
-        return KeptGraph(self.view.snapshot(), self.home.store)
+        return KeptGraph(self.view.snapshot(), self.home.store, self._results)

@@ -24,7 +24,7 @@ __all__ = ["LiveRun", "going_on"]
 SOON = 0.2
 #: While a run goes on, so many times of what telling of it took pass before it is told
 #: of again, if that is more than usual; but not more than so many seconds.
-PAUSE, LONGEST_PAUSE = 10, 1.0
+PAUSE, LONGEST_PAUSE = 30, 1.0
 #: What the details of its runs may take at the end, of the time that the run took.
 SHARE = 0.05
 #: With more nodes it is not drawn before the cell is over, if somebody looks on.
@@ -86,6 +86,7 @@ class LiveRun:
     def _end(self, following: Following) -> None:
         following.end()
         if not self._is_large(following):
+            # NB. It may be large nevertheless: nothing was folded yet of a short run.
             self._tell(following)
         if self._is_large(following):
             # A program that runs the notebook may save it as soon as the cell is over;
@@ -97,7 +98,8 @@ class LiveRun:
             self._finish(following)
 
     def _is_large(self, following: Following) -> bool:
-        return self._frame.is_attended and following.view.size > FEW
+        view = following.view
+        return self._frame.is_attended and (view.size > FEW or view.is_behind)
 
     def _finish(self, following: Following) -> None:
         self._tell(following)

@@ -9,6 +9,7 @@ from nborch.home import Home, current_home
 from nborch.notebook.displays.tapping import untapped
 from nborch.notebook.graphs.actions import CANCELLED
 from nborch.notebook.graphs.frames import Frame, has_notebook, shell_here
+from nborch.notebook.graphs.results import KeptResults
 from nborch.runs import RunKind, RunRecord
 from nborch.view.kept import KeptGraph
 from nborch.view.model import RunView
@@ -16,7 +17,7 @@ from nborch.view.pump import pump
 from nborch.view.standalone import SECONDS, stored
 from nborch.view.static import bundle as looks
 
-__all__ = ["DrawnRun", "looks_of"]
+__all__ = ["DrawnRun", "drawn"]
 
 #: Seconds between two looks at what has happened in a run of another process.
 LOOK = 0.25
@@ -34,7 +35,8 @@ class DrawnRun:
     def __init__(self, home: Home, reference: str) -> None:
         home.recorder.flush()
         self._home = home
-        self._view = RunView.from_store(home.store, home.store.record(reference).run.id)
+        run_id = home.store.record(reference).run.id
+        self._view = RunView.from_store(home.store, run_id, cache=KeptResults(home))
         self._looks = looks(self._view.snapshot())
 
     def __str__(self) -> str:
@@ -52,15 +54,15 @@ class DrawnRun:
         return _live(told, self._view, self._home)
 
 
-def looks_of(record: RunRecord) -> dict[str, Any] | None:
+def drawn(record: RunRecord) -> dict[str, Any] | None:
     """Return the graph of a flow run in the forms that front ends show."""
-    if record.run.kind is not RunKind.FLOW or not has_notebook(shell_here()):
+    if record.run.kind is not RunKind.FLOW:
         return None
     try:
-        drawn = DrawnRun(current_home(), record.run.id)
+        run = DrawnRun(current_home(), record.run.id)
     except NborchError:
         return None  # it is of another store
-    return drawn._repr_mimebundle_()  # its own module
+    return run._repr_mimebundle_()  # its own module
 
 
 def _live(told: dict[str, Any], view: RunView, home: Home) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class FollowedRun:
         self._around = untapped()
         self._next_look = 0.0
         if view.is_over:
-            self.widget = RunGraph(KeptGraph(view.snapshot(), home.store))
+            self.widget = RunGraph(self._kept())
             return
         view.change(can=["cancel"] if is_cancellable(view.run_id) else [])
         self.widget = RunGraph(view, self._act)
@@ -104,8 +106,12 @@ class FollowedRun:
             self._view.change(can=[])
         self.widget.flush()
         if self._view.is_over:
-            self.widget.source = KeptGraph(self._view.snapshot(), self._home.store)
+            self.widget.source = self._kept()
             self.widget.settle()
+
+    def _kept(self) -> KeptGraph:
+        results = KeptResults(self._home)
+        return KeptGraph(self._view.snapshot(), self._home.store, results)
 
     def _act(self, op: str) -> str | None:
         if op == "cancel" and cancel(self._view.run_id, CANCELLED):
