@@ -84,7 +84,9 @@ def test_kernels_can_be_told_not_to_fork(tmp_path):
 
     assert not load_settings(tmp_path, {}).kernels.fork
     assert load_settings(tmp_path, {"NBORCH_KERNELS_FORK": "True"}).kernels.fork
-    with pytest.raises(InvalidDeclaration, match=r"kernels\.fork must be true or false"):
+    with pytest.raises(
+        InvalidDeclaration, match=r"kernels\.fork must be true or false"
+    ):
         load_settings(tmp_path, {"NBORCH_KERNELS_FORK": "maybe"})
 
 
