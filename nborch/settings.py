@@ -41,14 +41,18 @@ NAMES = (
     "kernels.pool",
     "kernels.max_age_minutes",
     "kernels.preload",
+    "kernels.fork",
     "notify.urls",
     "notify.on",
 )
 #: Those that are whole numbers; the others are texts.
 NUMBERS = ("log_lines_limit", "kernels.pool", "kernels.max_age_minutes")
+#: Those that are true or false.
+SWITCHES = ("kernels.fork",)
 LOG_LINES_LIMIT = 50_000
 CACHE_SIZE_LIMIT = 20_000_000_000
 OUTPUT_SIZE_LIMIT = 8_000_000
+_SWITCHED = {"true": True, "1": True, "false": False, "0": False}
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -63,11 +67,15 @@ class KernelSettings:
         run again and again.
     preload
         Modules that a waiting kernel imports.
+    fork
+        Whether kernels are forked, where they can be, from one that has imported what
+        they need.
     """
 
     pool: int | None = None
     max_age_minutes: int = 30
     preload: tuple[str, ...] = ()
+    fork: bool = True
 
 
 #: Ends of runs that can be told of.
@@ -255,6 +263,7 @@ def _kernels(environ: Mapping[str, str], declared: Mapping[str, str]) -> KernelS
         None if pool is None else _number("kernels.pool", environ, declared, 1),
         _number("kernels.max_age_minutes", environ, declared, 30),
         modules,
+        _switch("kernels.fork", environ, declared, default=True),
     )
 
 
@@ -330,6 +339,18 @@ def _number(
     return int(digits)
 
 
+def _switch(
+    name: str, environ: Mapping[str, str], declared: Mapping[str, str], *, default: bool
+) -> bool:
+    """Return a setting that is true or false, checked."""
+    text = _text(name, environ, declared) or str(default)
+    if text.lower() not in _SWITCHED:
+        raise InvalidDeclaration(
+            f"The setting {name} must be true or false, not {text!r}."
+        )
+    return _SWITCHED[text.lower()]
+
+
 def _users_folder() -> Path:
     import platformdirs
 
@@ -374,7 +395,9 @@ def _checked_text(path: Path, name: str, value: object) -> str:
             f"[tool.nborch] in {path} has an unknown setting {name!r}."
             f"{did_you_mean(name, NAMES)} Its settings are: {', '.join(NAMES)}."
         )
-    if name in NUMBERS and type(value) is int:
+    if (name in NUMBERS and type(value) is int) or (
+        name in SWITCHES and type(value) is bool
+    ):
         return str(value)
     if isinstance(value, list) and _are_texts(value):
         if name == "kernels.preload":

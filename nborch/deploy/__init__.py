@@ -4,7 +4,7 @@
 - `entrypoints`, `parcels`, `orders`: where code is, and how it reaches a run's process
 - `schemas`: parameters as JSON, and what fits them
 - `scheduler`: fires schedules; `worker`, `tenures`: claims runs and has them done
-- `hatchery`: the processes of runs; `outputs`: what they print
+- `outputs`: what the processes of runs print
 - `serving`, `status`, `notifying`: both in one process, shown and told of
 - `deploying`, `triggering`: putting deployments into the store, and asking for runs
 

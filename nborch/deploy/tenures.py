@@ -4,9 +4,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from nborch.deploy.hatchery import Hatched, Hatchery
 from nborch.deploy.orders import Order
 from nborch.deploy.outputs import OutputFile, folder_of
+from nborch.hatching.hatchery import Hatched, Hatchery
 from nborch.home import Home
 from nborch.work import ClaimedRun
 
@@ -69,7 +69,9 @@ class Tenure:
             hooks_only=self.hooks_only,
         )
         order.write(self.folder)
-        self.hatched = self._hatchery.hatch(self.folder, lambda _: on_end(self))
+        self.hatched = self._hatchery.hatch(
+            {"folder": str(self.folder)}, lambda _: on_end(self)
+        )
 
     def cancel(self) -> None:
         """Ask the process to end, and see to it that it does."""

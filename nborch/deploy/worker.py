@@ -13,10 +13,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from nborch.deploy.hatchery import Hatchery
 from nborch.deploy.outputs import keep_what_was_left
 from nborch.deploy.tenures import Tenure, ended_by
 from nborch.exceptions import NborchError, NotFound, StoreError
+from nborch.hatching.hatchery import Hatchery, program_of
 from nborch.home import Home
 from nborch.leasing import is_alive
 from nborch.runs import RunRecord
@@ -93,7 +93,9 @@ class Worker:
         #: Processes that call the hooks of runs whose own could not.
         self._asides: set[Tenure] = set()
         self._id = ""
-        self._hatchery = Hatchery(self.watcher.line)
+        self._hatchery = Hatchery(
+            lambda: program_of("nborch.hosting.zygote"), self.watcher.line
+        )
         self._ended: deque[Tenure] = deque()
         self._woken = threading.Event()
         self._stops_at: float | None = None

@@ -62,7 +62,7 @@ def conclude(
     reply = request.reply.result()["content"] if request.reply.done() else {}
     error = _error_in(reply, cell) if reply else None
     if request.verdict is not None:
-        outcome, error = request.verdict, _stopped(request, error)
+        outcome, error = request.verdict, _stopped(request, kernel, error)
     elif not reply:
         outcome, error = CellOutcome.CRASHED, _died(request, kernel)
     elif error and not (error.stops_quietly or allow_errors):
@@ -119,7 +119,7 @@ def _died(request: Request, kernel: Kernel) -> CellError:
     return error.at(crash_line(words, source), source)
 
 
-def _stopped(request: Request, error: CellError | None) -> CellError:
+def _stopped(request: Request, kernel: Kernel, error: CellError | None) -> CellError:
     """Return why a cell was made to stop, at the line where it was."""
     timed_out = request.verdict is CellOutcome.TIMED_OUT
     name = "TimeoutError" if timed_out else "KeyboardInterrupt"
@@ -127,7 +127,7 @@ def _stopped(request: Request, error: CellError | None) -> CellError:
     if not request.sent:
         message += " That was before this cell could start."
     elif not request.reply.done():
-        message += " It did not stop when it was interrupted, so the kernel was killed."
+        message += f" It did not stop when it was interrupted, so {kernel.last_resort}."
     if error is None:
         return CellError(name, message, traceback=(f"{name}: {message}",))
     return CellError(name, message, error.line, error.source_line, error.traceback)

@@ -16,6 +16,7 @@ from nborch.notebook.kernels.deaths import (
     out_of_memory_kills,
     without_kernel_frames,
 )
+from nborch.notebook.kernels.managers import kernel_client
 from nborch.notebook.kernels.pool import take_warm_kernel
 from nborch.notebook.kernels.processes import KernelProcess
 from nborch.notebook.kernels.takeover import request
@@ -42,6 +43,8 @@ class LiveKernel:
     shutdown_seconds
         How long the kernel may take to leave by itself before it is killed.
     """
+
+    last_resort = "the kernel was killed"
 
     def __init__(
         self,
@@ -146,7 +149,7 @@ class LiveKernel:
         self._watch(process)
         # NB. What is sent while a socket connects can be lost when it is closed soon.
         self.manager._connect_control_socket()  # noqa: SLF001 - start_kernel does it
-        self.client = self.manager.client()
+        self.client = kernel_client(self.manager)
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
         asks = self._takes_over(warm) if warm is not None else None

@@ -199,6 +199,7 @@ def test_a_cell_that_will_not_stop():
     nb, reports = run(slow, "1", timeout_seconds=0.2, grace_seconds=0.1)
 
     assert [r.outcome for r in reports] == [CellOutcome.TIMED_OUT, NOT_RUN]
+    assert "so its thread was given up" in reports[0].error.message
     after = state_of_the_process()
     assert {**after, "threads": []} == before
     # And the next notebook gets its turn

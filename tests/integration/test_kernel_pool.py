@@ -99,8 +99,9 @@ def test_a_warm_kernel_is_like_a_cold_one(tmp_path, monkeypatch):
             "extensions": ["nborch", "extends"],
         }
 
-        warm, first = run(LOOK, "'x'", **options)
-        assert pool.ready == 0, "it was not taken"
+        waits = pool._warm[0].process.popen.pid
+        warm, first, taken = run(LOOK, "'x'", PID, **options)
+        assert taken == str(waits), "it was not taken"
     cold, _ = run(LOOK, "'x'", **options)
 
     cold, warm = json.loads(cold), json.loads(warm)

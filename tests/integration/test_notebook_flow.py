@@ -222,6 +222,23 @@ def test_map_runs_it_for_each_item(home, notebook):
     assert {record.run.parameters["carrier"] for record in runs(home, "etl")} == {"AA"}
 
 
+def test_kernels_wait_for_the_next_call_if_a_setting_says_so(notebook, tmp_path):
+    """With kernels.pool = 1 a program that calls notebooks keeps a kernel ready."""
+    (tmp_path / "pyproject.toml").write_text("[tool.nborch.kernels]\npool = 1\n")
+    etl = notebook_flow(notebook(*ETL))
+    before = set(_open_pools)
+
+    etl(), etl()
+
+    (pool,) = set(_open_pools) - before
+    try:
+        assert pool.size == 1
+        assert pool.wait(), pool.trouble
+        assert etl()["total"] == 3
+    finally:
+        pool.close()
+
+
 def test_map_needs_an_output_for_each_run(notebook):
     """Runs that would write to one file are refused before any begins."""
     etl = notebook_flow(notebook(*ETL), output="same.ipynb")

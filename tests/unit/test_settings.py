@@ -78,6 +78,18 @@ def test_kernels_have_a_table_of_their_own(tmp_path):
     assert load_settings(tmp_path.parent, {}).kernels == KernelSettings(None, 30, ())
 
 
+def test_kernels_can_be_told_not_to_fork(tmp_path):
+    """kernels.fork is true or false, in the file and in a variable."""
+    project(tmp_path, "[tool.nborch.kernels]\nfork = false\n")
+
+    assert not load_settings(tmp_path, {}).kernels.fork
+    assert load_settings(tmp_path, {"NBORCH_KERNELS_FORK": "True"}).kernels.fork
+    with pytest.raises(
+        InvalidDeclaration, match=r"kernels\.fork must be true or false"
+    ):
+        load_settings(tmp_path, {"NBORCH_KERNELS_FORK": "maybe"})
+
+
 def test_the_graph_of_a_run_can_be_left_out(tmp_path):
     """`graph` says whether notebooks show their runs, and a variable says otherwise."""
     project(tmp_path, '[tool.nborch]\ngraph = "freeze"\n')

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isinf
+from pathlib import Path
 from typing import Any
 
 from nborch.calling import timed_out
@@ -17,9 +18,11 @@ from nborch.notebook.files.traces import note_program
 from nborch.notebook.flows.files import NotebookFile
 from nborch.notebook.flows.forms import marked, parameterised, write_remote
 from nborch.notebook.flows.setups import RunSetup
+from nborch.notebook.flows.warming import keep_warm
 from nborch.notebook.loading import find_kernel
 from nborch.notebook.results.values import NotebookResult
 from nborch.runs import RunRecord
+from nborch.settings import load_settings
 from nborch.states import State
 
 __all__ = ["FileRun", "OnChange"]
@@ -106,6 +109,8 @@ class FileRun:
         if injection.silent:
             limits["silent"] = injection.silent
         cwd = self.setup.folder(self.file.path)
+        if self.setup.engine is None:
+            keep_warm(load_settings(Path(cwd)).kernels)
         run.perform(nb, kernel, cwd, self.context, **limits)
 
     def _limits(self) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Kernels started ahead for the runs of one `map`, as long as some are to come."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from nborch.futures import Future
-from nborch.notebook.kernels.pool import KernelPool
+from nborch.notebook.kernels.pool import KernelPool, has_open_pool, kernel_pool
 from nborch.settings import KernelSettings
 
-__all__ = ["Ahead", "ahead_of"]
+__all__ = ["Ahead", "ahead_of", "keep_warm"]
 
 
 class Ahead:
@@ -80,3 +81,16 @@ def ahead_of(
         max_age_minutes=settings.max_age_minutes,
     )
     return Ahead(pool.start(), count)
+
+
+def keep_warm(settings: KernelSettings) -> None:
+    """Keep as many kernels as the settings name, from the second notebook on.
+
+    A program that runs one notebook needs no other kernel.
+    """
+    is_first = next(_notebooks) == 0
+    if settings.pool and not is_first and not has_open_pool():
+        kernel_pool(settings=settings)
+
+
+_notebooks = itertools.count()

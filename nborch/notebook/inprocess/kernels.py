@@ -81,6 +81,8 @@ class InProcessKernel:
         IPython extensions to load before the first cell.
     """
 
+    last_resort = "its thread was given up, and may still be at it"
+
     def __init__(
         self,
         *,

@@ -21,12 +21,15 @@ class Kernel(Protocol):
         and to get answers and outputs.
     exited
         Done when nothing runs in it any more.
+    last_resort
+        What `kill` does to it, in words.
     """
 
     info: dict[str, Any]
     manager: Any
     client: Any
     exited: asyncio.Future[int | None]
+    last_resort: str
 
     async def start(self, timeout_seconds: float) -> None:
         """Begin; raise CrashedRun if it does not answer within this time."""

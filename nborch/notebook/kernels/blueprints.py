@@ -131,6 +131,8 @@ def _inherited() -> tuple[Any, ...]:
         for name in names:
             with suppress(ValueError, OSError):
                 found.append((name, resource.getrlimit(getattr(resource, name))))
+    if hasattr(os, "getpriority"):
+        found.append(os.getpriority(os.PRIO_PROCESS, 0))
     if hasattr(os, "sched_getaffinity"):
         found.append(tuple(sorted(os.sched_getaffinity(0))))
     with suppress(OSError):

@@ -15,7 +15,7 @@ from nborch.notebook.kernels.blueprints import Wish
 from nborch.notebook.kernels.warming import WarmKernel, blueprint_of, warm_kernel
 from nborch.settings import KernelSettings, load_settings
 
-__all__ = ["KernelPool", "kernel_pool", "take_warm_kernel"]
+__all__ = ["KernelPool", "has_open_pool", "kernel_pool", "take_warm_kernel"]
 
 _WAIT_SECONDS = 60.0
 # A run that has just begun has the processors; the next kernel can wait this long.
@@ -208,6 +208,11 @@ def take_warm_kernel(wish: Wish) -> WarmKernel | None:
         if taken is not None:
             return taken
     return None
+
+
+def has_open_pool() -> bool:
+    """Return whether kernels are kept in this process."""
+    return bool(_open_pools)
 
 
 def kernel_pool(at_once: int = 1, settings: KernelSettings | None = None) -> KernelPool:

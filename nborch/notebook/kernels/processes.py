@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from nborch.exceptions import CrashedRun, NotFound, did_you_mean
+from nborch.exceptions import CrashedRun
 from nborch.notebook.kernels.deaths import out_of_memory_kills
+from nborch.notebook.kernels.forked import ForkedProcess
 from nborch.notebook.kernels.lifelines import Lifeline, kill_group
+from nborch.notebook.kernels.managers import kernel_manager
 
-__all__ = ["EXTENSION", "KernelProcess", "extension_arguments", "kernel_manager"]
+__all__ = ["EXTENSION", "KernelProcess", "extension_arguments"]
 
 EXTENSION = "nborch.notebook.kernel"
 # A Unix socket's path may have 107 bytes on Linux and 103 on macOS.
@@ -48,6 +51,8 @@ class KernelProcess:
     kills_before: int | None = field(default_factory=out_of_memory_kills)
     #: Set when the process has ended and nothing of its group is left.
     gone: threading.Event = field(default_factory=threading.Event)
+    #: When its modules were imported: it may have been forked later.
+    born: float = field(default_factory=monotonic)
 
     @classmethod
     async def spawn(
@@ -84,15 +89,17 @@ class KernelProcess:
             ) from error
         if started.popen is not None:
             started.group = getattr(manager.provisioner, "pgid", None)
+            started.born = manager.born or started.born
             if lifeline is not None:
                 lifeline.tie(started.popen.pid)
         return started
 
     @property
-    def popen(self) -> "subprocess.Popen[bytes] | None":
-        """The child process; None if something else has started it for us."""
+    def popen(self) -> "subprocess.Popen[bytes] | ForkedProcess | None":
+        """The process of ours; None if something else has started it for us."""
         process = getattr(self.manager.provisioner, "process", None)
-        return process if isinstance(process, subprocess.Popen) else None
+        is_ours = isinstance(process, subprocess.Popen | ForkedProcess)
+        return process if is_ours else None
 
     def watch(self, tell: Callable[[int], object]) -> bool:
         """Let `tell` hear the exit code, in a thread; return whether that can be.
@@ -146,28 +153,6 @@ class KernelProcess:
             written = (self.folder / "stderr").read_bytes()
             return written[-most:].decode(errors="replace")
         return ""
-
-
-def kernel_manager(name: str) -> Any:
-    """Return a manager for a new kernel; raise NotFound if none has that name."""
-    import zmq
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-    from jupyter_client.manager import AsyncKernelManager
-
-    manager = AsyncKernelManager(kernel_name=name)
-    try:
-        manager.kernel_spec.argv  # noqa: B018 - looked up when it is asked for
-    except NoSuchKernel as error:
-        known = sorted(KernelSpecManager().find_kernel_specs())
-        raise NotFound(
-            f"No kernel named {name!r} is installed."
-            f"{did_you_mean(name, known)}"
-            f" Installed kernels: {', '.join(known) or 'none'}."
-        ) from error
-    # NB. The mark must be set before a socket connects: a client that falls behind
-    # would otherwise lose outputs from the thousandth on.
-    manager.context.setsockopt(zmq.RCVHWM, 0)
-    return manager
 
 
 def extension_arguments(

@@ -10,6 +10,7 @@ from typing import Any
 from nborch.exceptions import CrashedRun
 from nborch.notebook.kernels.blueprints import PRELOAD, Blueprint, Wish
 from nborch.notebook.kernels.lifelines import kill_group
+from nborch.notebook.kernels.managers import kernel_client
 from nborch.notebook.kernels.processes import (
     EXTENSION,
     KernelProcess,
@@ -76,7 +77,7 @@ async def warm_kernel(
     except BaseException:
         _discard(process)
         raise
-    return WarmKernel(process, blueprint, env, info)
+    return WarmKernel(process, blueprint, env, info, process.born)
 
 
 def blueprint_of(wish: Wish, preload: tuple[str, ...]) -> Blueprint | None:
@@ -98,7 +99,7 @@ async def _first_answer(
     process: KernelProcess, is_wanted: Callable[[], bool]
 ) -> dict[str, Any]:
     """Return what the kernel says of itself when it has started."""
-    client = process.manager.client()
+    client = kernel_client(process.manager)
     client.start_channels(iopub=False, stdin=False, hb=False, control=False)
     try:
         client.kernel_info()
