@@ -5,6 +5,7 @@ import os
 import secrets
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -63,17 +64,22 @@ class Document:
         self._last: float | None = None
         self._cost = 0.0
         self._told = False
+        # A save that came too early is made up for in another thread.
+        self._lock = threading.RLock()
+        self._later: threading.Timer | None = None
         #: What kept the latest save from succeeding, if it did not have to.
         self.trouble: OSError | None = None
 
     def touch(self, index: int) -> None:
         """Note that a cell has changed."""
-        if index < len(self._fragments):
-            self._fragments[index] = (None, "")
+        with self._lock:
+            if index < len(self._fragments):
+                self._fragments[index] = (None, "")
 
     def touch_all(self) -> None:
         """Note that every cell may have changed."""
-        self._fragments.clear()
+        with self._lock:
+            self._fragments.clear()
 
     def text(self) -> str:
         """Return the notebook as JSON, exactly as nbformat writes it to a file."""
@@ -104,18 +110,58 @@ class Document:
         """
         if self.path is None:
             return False
-        now = self._clock()
-        if not force and self._last is not None:
-            rest = max(_LEAST_SECONDS, _COST_FACTOR * self._cost)
-            if now - self._last < rest:
+        with self._lock:
+            rest = 0.0 if force else self._rest()
+            if rest > 0:
+                self._save_later(rest)
                 return False
+            self._forget_later()
+            return self._save(force=force, must=must)
+
+    def _rest(self) -> float:
+        """Return for how long no other save is due."""
+        if self._last is None:
+            return 0.0
+        least = max(_LEAST_SECONDS, _COST_FACTOR * self._cost)
+        return least - (self._clock() - self._last)
+
+    def _save_later(self, seconds: float) -> None:
+        """See to it that what has changed is saved, also if nothing more happens.
+
+        The next cell may take hours: who looks sees what the one before has shown.
+        """
+        if self._later is None:
+            self._later = threading.Timer(seconds, self._catch_up)
+            self._later.name, self._later.daemon = "nborch-save", True
+            self._later.start()
+
+    def _forget_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            if self._later is not threading.current_thread():
+                return  # it was saved meanwhile, or has ended
+            self._later = None
+            # NB. A cell may be changing just now: who changes it saves it then.
+            with suppress(RuntimeError):
+                if self._rest() < _LEAST_SECONDS / 10:
+                    self._save(force=False, must=False)
+
+    def _save(self, *, force: bool, must: bool | None) -> bool:
+        path = self.path
+        if path is None:
+            return False
+        now = self._clock()
         try:
             # A character that no file can hold must not cost the rest of the document.
             content = self.text().encode(errors="backslashreplace")
-            replace_file(self.path, content, durable=force)
+            replace_file(path, content, durable=force)
         except OSError as error:
             if force if must is None else must:
-                error.add_note(f"The previous version of '{self.path}' is untouched.")
+                error.add_note(f"The previous version of '{path}' is untouched.")
                 raise
             self.trouble = error
             self._tell(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from serving import free_port
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -151,7 +152,10 @@ def test_commands_of_the_readme(folder):
         program, *arguments = shlex.split(line)
         path = {"nborch": NBORCH, "papermill": PAPERMILL}[program]
         arguments = [name if a == "nimble-falcon" else a for a in arguments]
-        is_served = arguments[0] == "serve" or arguments[:2] == ["worker", "start"]
+        is_served = arguments[0] == "serve" or arguments[1] == "start"
+        if arguments[:2] == ["server", "start"]:
+            # The usual port may be taken by the page of who runs this.
+            arguments += ["--port", str(free_port()), "--no-browser"]
         printed = (serve if is_served else run)(folder, path, *arguments)
         tried.add(program)
         if name is None and arguments[:2] == ["run", "report.ipynb"]:

@@ -1,20 +1,16 @@
 """A server with pages, and a browser that looks at them: what tests of pages share."""
 
-import sys
 import time
-from pathlib import Path
 
 from seeded import seed
 from seeded_runs import STATES, Stories, entered
+from serving import Served
 
 from nborch.events import log_written
 from nborch.home import open_home
 from nborch.runs import RunKind
 from nborch.settings import load_settings
 from nborch.states import Pending, Running
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 __all__ = ["PAGES", "Site", "Told", "problems", "until"]
 

@@ -1,22 +1,18 @@
 """Attacks in a real browser: from a notebook's outputs, and from another site's page."""
 
 import json
-import sys
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from serving import Served
 
 from nborch.events import run_created, state_entered
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id
 from nborch.settings import Settings
 from nborch.states import Completed, Running
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 #: What a notebook might show to reach what is around it. `EVIL` stands for another
 #: host, and each attempt leaves word of how it ended in `window.tried`.

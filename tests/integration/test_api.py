@@ -1,12 +1,11 @@
 """The JSON API: as it is described, and unmoved by what strangers send."""
 
 import json
-import sys
 import time
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from serving import Served
 
 from nborch.control.local import LocalControl
 from nborch.control.routes import ROUTES
@@ -15,9 +14,6 @@ from nborch.schedules import CronSchedule
 from nborch.server.api import ALL
 from nborch.settings import Settings
 from nborch.work import Deployment, DeploymentSchedule, WorkPool
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 pytestmark = pytest.mark.timeout(120)
 

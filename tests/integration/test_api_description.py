@@ -1,10 +1,8 @@
 """The description of the API: whatever is sent, the answer is one of those it tells."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
+from serving import Served
 
 from nborch.control.local import LocalControl
 from nborch.home import Home
@@ -14,9 +12,6 @@ from nborch.server.api import ALL
 from nborch.server.openapi import described
 from nborch.settings import Settings
 from nborch.work import Deployment, DeploymentSchedule, WorkPool
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 schemathesis = pytest.importorskip("schemathesis")
 

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from serving import Served
 
 from nborch.control import remote
 from nborch.control.base import Control
@@ -43,9 +42,6 @@ from nborch.states import (
     StateType,
 )
 from nborch.work import Deployment, DeploymentSchedule, WorkPool
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 pytestmark = pytest.mark.timeout(120)
 

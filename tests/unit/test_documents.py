@@ -4,6 +4,8 @@ import io
 import json
 import os
 import stat
+from threading import enumerate as enumerate_threads
+from time import monotonic, sleep
 
 import nbformat
 import pytest
@@ -138,6 +140,41 @@ def test_saves_are_throttled(tmp_path, clock):
     assert document.save(force=True)
     clock.now += 0.6
     assert document.save()
+
+
+def test_what_came_too_early_to_be_saved_is_saved_soon(tmp_path):
+    """The file has what a cell has shown also if the next one takes for ever."""
+    path = tmp_path / "out.ipynb"
+    nb = new_notebook(cells=[new_code_cell("x")])
+    document = Document(nb, path)
+    document.save(force=True)
+
+    nb.cells[0].source = "shown since"
+    document.touch(0)
+    assert not document.save()
+
+    end = monotonic() + 20
+    while "shown since" not in path.read_text():
+        assert monotonic() < end
+        sleep(0.02)
+
+
+def test_nothing_is_saved_after_the_last_version(tmp_path):
+    """A save that was put off is not made up for when the document has ended."""
+    path = tmp_path / "out.ipynb"
+    nb = new_notebook(cells=[new_code_cell("x")])
+    document = Document(nb, path)
+    document.save()
+    document.save()
+    waiting = [e for e in enumerate_threads() if e.name == "nborch-save"]
+
+    document.finish()
+    path.write_text("another's")
+    for each in waiting:
+        each.join(20)
+
+    assert waiting
+    assert path.read_text() == "another's"
 
 
 def test_slow_saves_are_rarer(tmp_path, clock):

@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["Answer", "Follower", "Served", "free_port", "raw"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def free_port():
