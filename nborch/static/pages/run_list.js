@@ -15,7 +15,7 @@ const NARROW = window.matchMedia("(width < 600px)");
 const BEYOND = 8;
 
 /** With so many rows left below what is in sight, more are asked for. */
-const AHEAD = 150;
+const AHEAD = 250;
 const LATER = 400;
 
 export class RunList {
