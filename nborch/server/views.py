@@ -56,6 +56,9 @@ class Views:
             if shared is None:
                 home = self._home
                 view = RunView.from_store(home.store, run_id, cache=home.cache)
+                # NB. A page that comes back passes over what seems older than what it
+                # has, which may be of a view before this one, or of a server before.
+                view.number_from(int(time.time() * 1000))
                 shared = SharedView(view)
                 with self._lock:
                     self._views[run_id] = shared

@@ -32,6 +32,11 @@ class GraphModel:
         self._gone: dict[str, None] = {}
         self._is_run_changed = True
 
+    def number_from(self, number: int) -> None:
+        """Count messages on from a number, so that they come after another model's."""
+        with self._lock:
+            self._seq = number
+
     def snapshot(self) -> Message:
         """Return all there is."""
         with self._lock:

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
+from serving import Served
 
 from nborch.cli.main import cli
 from nborch.control import remote
@@ -20,9 +21,6 @@ from nborch.schedules import CronSchedule
 from nborch.settings import Settings
 from nborch.states import Completed, Running, StateType
 from nborch.work import Deployment, DeploymentSchedule
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 pytestmark = pytest.mark.timeout(120)
 

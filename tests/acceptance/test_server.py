@@ -9,18 +9,15 @@ import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from serving import ROOT, Served, free_port, raw
 
 from nborch.events import run_created, state_entered
 from nborch.home import Home
 from nborch.runs import Run, RunKind, new_id
 from nborch.settings import Settings
 from nborch.states import Completed, Running
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import ROOT, Served, free_port, raw
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
+from serving import Served
 
 from nborch.cli.main import cli
 from nborch.events import run_created, state_entered
 from nborch.runs import Run, RunKind, new_id
 from nborch.states import Failed, Running
 from nborch.store.work_rows import moment_of
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from serving import Served
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "server.md").read_text("utf-8")
