@@ -3,6 +3,8 @@
 Look at each of them before you keep it.
 """
 
+# ruff: noqa: E402  # what is imported lies in two folders
+
 import shutil
 import sys
 import tempfile
