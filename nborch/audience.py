@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["begins", "looks_of", "set_audience", "set_portraitist"]
+__all__ = ["audience", "begins", "looks_of", "set_audience", "set_portraitist"]
 
 #: Called with the context of a flow run that begins; may return what is to be called
 #: when the run has ended.
@@ -24,6 +24,11 @@ def set_audience(onlooker: Onlooker | None) -> None:
     There is one: a package that is loaded again must not look on twice.
     """
     _onlookers[:] = [onlooker] if onlooker is not None else []
+
+
+def audience() -> Onlooker | None:
+    """Return what is called when a flow run begins that is part of no other."""
+    return _onlookers[0] if _onlookers else None
 
 
 def begins(context: Any) -> list[Callable[[], object]]:

@@ -1,5 +1,7 @@
 """How pages look and who can use them: light, dark, narrow, by keyboard, for all."""
 
+from collections import Counter
+
 import pytest
 from page_site import until
 
@@ -116,8 +118,9 @@ def test_pages_ask_nobody_else_and_hold_one_stream(look, site_of_few):
         assert all(url.startswith(OWN) for url in asked)
         until(page, "!document.querySelector('[aria-busy]')")
         asked.clear()
-        page.wait_for_timeout(1_000)
-        assert [url for url in asked if "/api/stream" not in url] == []
+        page.wait_for_timeout(2_500)
+        # The stream may have told it at its beginning to look once more.
+        assert max(Counter(asked).values(), default=0) <= 1, asked
 
 
 def test_nothing_moves_for_who_wants_it_calm(look, site_of_few):

@@ -126,6 +126,7 @@ SEEN = {
     "the death of its parent": "__import__('ipykernel.kernelapp').kernelapp.IPKernelApp.instance().parent_handle == os.getppid()",
     "faults": "__import__('faulthandler').is_enabled()",
     "history": "get_ipython().history_manager.hist_file",
+    "who looks on at its runs": "bool(__import__('nborch.audience').audience.audience())",
     "exit handlers": "__import__('atexit')._ncallbacks()",
 }
 LOOK = f"""

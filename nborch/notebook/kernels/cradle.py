@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nborch.audience import audience, set_audience
 from nborch.hatching.zygote import Birth, Zygote, die_with_parent
 
 __all__ = ["main"]
@@ -75,8 +76,12 @@ def main(
             return
         gc.collect()
         gc.freeze()
+        onlooker = audience()
         birth = zygote.obey()
     if birth is not None:
+        # NB. A fork lets go of it, for what a child does belongs into no cell: this one
+        # has cells of its own.
+        set_audience(onlooker)
         os.close(lifeline)
         die_with_parent(cradle)
         _be_kernel(birth, changes)
