@@ -110,5 +110,8 @@ def test_a_source_archive_can_build_the_wheel(tmp_path):
 
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
-    for name in ("jupyter-config/nborch.json", "nborch/labextension/package.json"):
+    for name in (
+        "nborch/server/jupyter_config/nborch.json",
+        "nborch/labextension/package.json",
+    ):
         assert name in names

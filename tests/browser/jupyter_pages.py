@@ -61,7 +61,10 @@ def installed(folder):
     data, config = folder / "share" / "jupyter", folder / "etc" / "jupyter"
     panel = data / "labextensions" / "nborch"
     shutil.copytree(Path(ROOT) / "nborch" / "labextension", panel)
-    shutil.copytree(Path(ROOT) / "jupyter-config", config / "jupyter_server_config.d")
+    shutil.copytree(
+        Path(ROOT) / "nborch" / "server" / "jupyter_config",
+        config / "jupyter_server_config.d",
+    )
     return {"JUPYTER_PATH": str(data), "JUPYTER_CONFIG_PATH": str(config)}
 
 

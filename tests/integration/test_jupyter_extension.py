@@ -45,7 +45,7 @@ class Jupyter:
     def __init__(self, folder, *options):
         self.home = open_home(load_settings(environ={"NBORCH_HOME": str(folder / "h")}))
         config = folder / "etc" / "jupyter_server_config.d"
-        shutil.copytree(ROOT / "jupyter-config", config)
+        shutil.copytree(ROOT / "nborch" / "server" / "jupyter_config", config)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
