@@ -9,6 +9,7 @@ its loop. Code that catches it and goes on gets it again.
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
@@ -55,6 +56,8 @@ class Stopper:
             self._loop, self._task = _task_here()
         #: How often the task was asked to end, which is not over with the run.
         self._requests = 0
+        #: When the main thread is told again.
+        self._due = 0.0
         is_main = threading.current_thread() is threading.main_thread()
         self._hears = is_main and not awaits and _listens()
         _stoppers[run_id] = self
@@ -82,6 +85,8 @@ class Stopper:
             if self not in _due:
                 _due.append(self)
             _ring()
+            # A signal that comes just before a long wait is noticed only after it.
+            self._tell_again(AGAIN)
         else:
             self._place = Place()
             self._interrupt()
@@ -106,18 +111,24 @@ class Stopper:
         """Raise in the main thread, if it may be interrupted where it is."""
         if handles(sys.exception(), CancelledRun):
             # It has been told, and clears up.
-            call_later(AGAIN, self._again)
+            self._tell_again(AGAIN)
         elif self._place.is_open(frame):
             self._place = Place()
             # It may catch the exception.
-            call_later(AGAIN, self._again)
+            self._tell_again(AGAIN)
             raise self._error
         else:
-            call_later(Place.PAUSE, self._again)
+            self._tell_again(Place.PAUSE)
+
+    def _tell_again(self, seconds: float) -> None:
+        self._due = time.monotonic() + seconds
+        call_later(seconds, self._again)
 
     def _again(self) -> None:
-        if not self.is_over:
+        # Else a later call is on its way.
+        if not self.is_over and time.monotonic() >= self._due:
             _ring()
+            self._tell_again(AGAIN)
 
     def _interrupt(self) -> None:
         """Raise in the run's thread once it may be interrupted, then now and then."""

@@ -31,7 +31,8 @@ ROOT = logging.getLogger("nborch")
 ENGINE = logging.getLogger("nborch.engine")
 RUNS = {kind: logging.getLogger(kind.logger) for kind in RunKind}
 LEVELS = logging.getLevelNamesMapping()
-_SILENT = logging.getLogger("nborch.null")
+# Not one of logging's own tree: what sets up logging may enable all loggers of that.
+_SILENT = logging.Logger("nborch.null")
 _SILENT.disabled = True
 
 _TERMINAL = TerminalHandler()

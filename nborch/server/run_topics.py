@@ -61,13 +61,11 @@ class RunsTopic:
             self._last_count = batch.at
         for run_id in due:
             self._counted.pop(run_id, None)
+        if due:
+            self._ring.add(self._items(due) if len(due) <= MOST_RUNS else None)
         # NB. Not past what is still to be told: who comes back asks from there on.
         self._position = min([batch.position, *(n - 1 for n in self._counted.values())])
-        if not due:
-            return False
-        is_told = len(due) <= MOST_RUNS
-        self._ring.add(self._items(due) if is_told else None)
-        return True
+        return bool(due)
 
     def begin(self, after: int) -> News:
         """Return the runs that have changed since."""
@@ -144,10 +142,10 @@ class LogTopic:
         page = self._told.run_log(self._run_id, after=after, limit=LINES)
         cursor = page["next"]
         if not page["more"]:
-            cursor = max(cursor, after)
+            # What was written until then has been read.
+            cursor = max(cursor, after, position)
         lines = [(each["sequence"], written(each)) for each in page["lines"]]
-        told = cursor if page["more"] else max(cursor, position)
-        return News(self._message(lines, cursor), cursor, told)
+        return News(self._message(lines, cursor), cursor, cursor)
 
     def news(self, cursor: int) -> News | None:
         """Return the lines after a place."""

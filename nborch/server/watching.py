@@ -19,7 +19,7 @@ from nborch.server.kinship import Kinship
 from nborch.server.notebooks import Notebooks
 from nborch.server.problems import Problem
 from nborch.server.run_topics import LogTopic, RunsTopic
-from nborch.server.topics import Batch, GraphTopic, Message, SignTopic, Topic
+from nborch.server.topics import Batch, GraphTopic, Message, News, SignTopic, Topic
 from nborch.server.views import SharedView, Views
 from nborch.store.signs import SQLiteSigns
 
@@ -59,6 +59,8 @@ class Follower:
     topics: dict[str, Topic] = field(default_factory=dict)
     #: Where the news of each topic begin; None where it has to begin anew.
     cursors: dict[str, int | None] = field(default_factory=dict)
+    #: Up to where each has told all, of those that know.
+    reached: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> list[Message]:
         """Return what topics tell at first, where it has to begin anew.
@@ -66,31 +68,28 @@ class Follower:
         It reads the store.
         """
         messages: list[Message] = []
-        position, told = self.position, []
         for name, topic in self.topics.items():
             if self.cursors.get(name) is None:
-                news = topic.begin(position)
-                self.cursors[name] = news.cursor
-                messages += news.messages
-                told += [] if news.position is None else [news.position]
-        self._reach(told)
+                # NB. Its own place: what one topic has told must not come twice because
+                # another is behind.
+                after = self.reached.get(name, self.position)
+                messages += self._taken(name, topic.begin(after))
+        self._reach()
         return messages
 
     def take(self) -> list[Message] | None:
         """Return what is new; None if something has to `begin` anew."""
         messages: list[Message] = []
-        told = []
         for name, topic in self.topics.items():
             cursor = self.cursors.get(name)
             news = None if cursor is None else topic.news(cursor)
-            self.cursors[name] = None if news is None else news.cursor
             if news is None:
-                continue
-            messages += news.messages
-            told += [] if news.position is None else [news.position]
+                self.cursors[name] = None
+            else:
+                messages += self._taken(name, news)
         if None in self.cursors.values():
             return messages or None
-        self._reach(told)
+        self._reach()
         return messages
 
     def begin_again(self) -> None:
@@ -98,10 +97,16 @@ class Follower:
         self.cursors = {}
         self.wake()
 
-    def _reach(self, told: list[int]) -> None:
+    def _taken(self, name: str, news: News) -> list[Message]:
+        self.cursors[name] = news.cursor
+        if news.position is not None:
+            self.reached[name] = max(news.position, self.reached.get(name, 0))
+        return news.messages
+
+    def _reach(self) -> None:
         # NB. The least: who comes back is told of what is after it, by all topics.
-        if told:
-            self.position = max(self.position, min(told))
+        if self.reached:
+            self.position = max(self.position, min(self.reached.values()))
 
 
 class Watching:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,7 +180,7 @@ def _page(
     """Return the first ones of the lines after a place."""
     more = len(lines) > limit
     shown = tuple(lines[:limit])
-    place = shown[-1].sequence if more else max(last, after)
+    place = shown[-1].sequence if more else _end_of(shown, max(last, after))
     before = shown[0].sequence if shown and after > 0 else None
     return LogLines(shown, runs, place, before, more)
 
@@ -195,8 +195,16 @@ def _page_back(
     """Return the last ones of the lines before a place, or of all."""
     has_earlier = len(lines) > limit
     shown = tuple(lines[-limit:])
-    place = last
+    place = _end_of(shown, last)
     if before is not None:
         place = shown[-1].sequence if shown else before - 1
     earlier = shown[0].sequence if has_earlier else None
     return LogLines(shown, runs, place, earlier, before is not None)
+
+
+def _end_of(lines: Sequence[Event], last: int) -> int:
+    """Return the place after which more may come.
+
+    Lines may have been written after it was asked what the last event is.
+    """
+    return max(last, lines[-1].sequence) if lines else last

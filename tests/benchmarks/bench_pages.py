@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-BROWSER = Path(__file__).parents[1] / "browser"
-sys.path.insert(0, str(BROWSER))
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "browser"), str(TESTS / "integration")]
 
 FIRST = """new Promise((tell) => new PerformanceObserver((list) => {
   const [found] = list.getEntriesByName("first-contentful-paint");

@@ -143,9 +143,7 @@ def test_a_run_that_fits_no_more_leaves_the_list(look, site_of_few):
 def test_new_runs_do_not_move_what_is_read(look, site_of_few):
     """Further down in the list, runs that come are offered, and move nothing."""
     page = look(site_of_few)
-    page.mouse.move(600, 600)
-    page.mouse.wheel(0, 2_500)
-    until(page, "scrollY > 2000")
+    page.evaluate("scrollTo(0, 2_500)")
     until(page, "document.querySelectorAll('.run-row')[0].ariaPosInSet > 10")
     before = names(page)
 

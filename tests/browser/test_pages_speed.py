@@ -1,50 +1,45 @@
-"""How fast pages are with 10,000 runs: bounds far above what bench_pages measures."""
+"""What pages do with 10,000 runs: as much as with ten. `bench_pages` has the times."""
 
 import pytest
 from page_site import until
 
 pytestmark = pytest.mark.timeout(240)
 
-#: Milliseconds, five times what is aimed at.
-FIRST_CONTENT = 1_000
-LONG_TASK = 500
+#: Bytes of a document, and elements of a page.
+DOCUMENT = 120_000
+ELEMENTS = 2_500
 
-FIRST = """new Promise((tell) => new PerformanceObserver((list) => {
+#: What a page has asked for before its first content, other than its own files.
+ASKED_BEFORE = """new Promise((tell) => new PerformanceObserver((list) => {
   const [found] = list.getEntriesByName("first-contentful-paint");
-  if (found) tell(found.startTime);
+  if (!found) return;
+  const asked = performance.getEntriesByType("resource");
+  tell(asked.filter(({ name, startTime }) =>
+    startTime < found.startTime && name.includes("/api/")).map(({ name }) => name));
 }).observe({ type: "paint", buffered: true }))"""
 
 
-def best(page, address, times=3):
-    """Return the best of several times to the first content, in milliseconds."""
-    found = []
-    for _ in range(times):
-        page.goto("about:blank")
-        page.goto(address)
-        found.append(page.evaluate(FIRST))
-    return min(found)
-
-
-def test_the_first_content_of_each_page_comes_at_once(look, site_of_many):
-    """No page waits for the size of the store."""
+def test_no_page_has_to_ask_before_its_first_content(look, site_of_many):
+    """A document has what is shown first, and no more than that, however many runs."""
     page = look(site_of_many)
     made = site_of_many.made
     deployment = made.deployments["hourly"].id
-    slow = {}
     for path in (
         *("", "?state=FAILED&q=orders", f"runs/{made.large}", "deployments"),
         *(f"deployments/{deployment}", "work-pools", "work-pools/nightly"),
         *("concurrency-limits", "cache", "settings"),
     ):
-        took = best(page, site_of_many.address(path))
-        if took > FIRST_CONTENT:
-            slow[path] = took
-    assert not slow
+        document = page.goto(site_of_many.address(path)).body()
+        page.locator("h1").first.wait_for()
+
+        assert len(document) < DOCUMENT, path
+        assert page.evaluate(ASKED_BEFORE) == [], path
+        assert page.locator("*").count() < ELEMENTS, path
 
 
 @pytest.mark.parametrize("view", ["graph", "timeline", "table", "logs"])
-def test_a_run_of_ten_thousand_tasks_holds_nothing_up(look, site_of_many, view):
-    """No view of a very large run keeps the page from answering."""
+def test_a_run_of_ten_thousand_tasks_is_drawn_in_part(look, site_of_many, view):
+    """Each view of a very large run draws what is in sight, and knows of all of it."""
     shown = {
         "graph": ".nb-node",
         "timeline": ".nb-attempt",
@@ -57,19 +52,16 @@ def test_a_run_of_ten_thousand_tasks_holds_nothing_up(look, site_of_many, view):
         page, "document.querySelector('.run-progress').textContent.includes('10,000')"
     )
 
-    longest = max([took for _, took in page.evaluate("window.long")], default=0)
-    assert longest < LONG_TASK
+    assert page.locator(shown[view]).count() < 600
+    assert page.locator("*").count() < 2 * ELEMENTS
 
 
-def test_the_list_of_ten_thousand_runs_is_scrolled_fluently(look, site_of_many):
-    """Going through all runs draws few of them at a time, and never for long."""
+def test_going_through_ten_thousand_runs_draws_few_at_a_time(look, site_of_many):
+    """However far one scrolls, only what is in sight is in the page."""
     page = look(site_of_many)
     page.locator(".run-row").first.wait_for()
-    page.evaluate("window.long.length = 0")
     for _ in range(40):
         page.evaluate("scrollBy(0, 4000)")
         page.wait_for_timeout(16)
 
-    longest = max([took for _, took in page.evaluate("window.long")], default=0)
-    assert longest < LONG_TASK
     assert page.locator(".run-row").count() < 80

@@ -1,13 +1,14 @@
 """Cancelling: a flow run ends when another thread asks for it, wherever it is."""
 
 import asyncio
+import signal
 import threading
 import time
 
 import pytest
 
 from nborch import audience, flow, task
-from nborch.cancelling import Stopper, cancel, is_cancellable
+from nborch.cancelling import SIGNAL, Stopper, cancel, is_cancellable
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -64,6 +65,27 @@ def test_a_sleep_in_the_main_thread_ends(running, until):
     assert WHY in state.message
     assert time.monotonic() - began < 20
     assert not is_cancellable(running[-1])
+
+
+def test_a_signal_that_goes_unheard_is_sent_again(running, until):
+    """Who does not hear the first signal hears the next: none is counted on."""
+    deaf = threading.Event()
+
+    @flow
+    def plain():
+        before = signal.signal(SIGNAL, signal.SIG_IGN)
+        deaf.set()
+        time.sleep(0.5)
+        signal.signal(SIGNAL, before)
+        time.sleep(60)
+
+    thread = cancel_soon(running, until, deaf)
+    began = time.monotonic()
+    state = plain(return_state=True)
+    thread.join()
+
+    assert state.is_cancelled()
+    assert time.monotonic() - began < 20
 
 
 def test_a_wait_for_submitted_tasks_ends(running, until):

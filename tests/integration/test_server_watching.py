@@ -1,11 +1,15 @@
 """Watching: topics are there for as long as somebody follows them, and no longer."""
 
+import itertools
+import json
+import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from nborch.control.local import LocalControl
-from nborch.events import log_written, run_created, state_entered
+from nborch.events import EventKind, log_written, run_created, state_entered
 from nborch.exceptions import NotFound
 from nborch.runs import Run, RunKind, new_id
 from nborch.server.problems import Problem
@@ -32,6 +36,12 @@ def put(home, parent=None, kind=RunKind.FLOW):
 
 def nothing():
     pass
+
+
+def lines_of(messages):
+    """Return the lines that were told of a log, as they came."""
+    told = [json.loads(b"".join(data)) for name, data in messages if name == "log"]
+    return [line for page in told for line in page["lines"]]
 
 
 def names(messages):
@@ -110,14 +120,56 @@ def test_lines_come_once_and_in_order_however_many(home, watching, until):
     assert until(more)
     home.store.append([log_written(run, 1e9, "INFO", "l", "line 1200")])
     assert until(lambda: more() and len(told) > 3)
-    import json
-
-    pages = [json.loads(b"".join(data)) for _, data in told]
-    messages = [line["message"] for page in pages for line in page["lines"]]
+    messages = [line["message"] for line in lines_of(told)]
     assert [m for m in messages if m.startswith("line")] == [
         f"line {n}" for n in range(1_201)
     ]
     watching.leave(follower)
+
+
+@pytest.mark.parametrize("at_first", [[], ["runs"]])
+def test_lines_come_once_while_they_are_written(home, watching, until, at_first):
+    """Who begins in the middle of a busy run is told nothing twice, and misses nothing.
+
+    Its list of runs may be told later than its log.
+    """
+    run = put(home)
+    inner = put(home, run, RunKind.TASK)
+    watcher = watching.join([*at_first, f"log:{run}"], None, nothing)
+    is_enough = threading.Event()
+
+    def write():
+        for number in itertools.count():
+            line = log_written(inner, number / 10, "INFO", "l", f"line {number}")
+            running = Running().stamped(datetime.now(UTC))
+            home.store.append([line, state_entered(inner, running, number + 2)])
+            if is_enough.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    followers = []
+    for _ in range(20):
+        follower = watching.join([*at_first, f"log:{run}"], 0, nothing)
+        followers.append((follower, follower.begin()))
+        time.sleep(0.02)
+        followers[-1][1].extend(follower.take() or follower.begin())
+    is_enough.set()
+    writer.join()
+
+    def all_told():
+        for follower, told in followers:
+            told.extend(follower.begin() if (new := follower.take()) is None else new)
+        last = home.store.last_sequence()
+        return all(follower.position >= last for follower, _ in followers)
+
+    assert until(all_told)
+    for follower, told in followers:
+        found = [line["sequence"] for line in lines_of(told)]
+        assert found == sorted(set(found))
+        assert len(found) == sum(e.kind is EventKind.LOG for e in home.store.events(0))
+        watching.leave(follower)
+    watching.leave(watcher)
 
 
 def test_a_place_is_reached_when_all_topics_have_told_it(home, watching, until):

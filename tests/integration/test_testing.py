@@ -1,6 +1,7 @@
 """Testing: homes and clocks for tests of flows."""
 
 import logging
+import logging.config
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,5 +115,16 @@ def test_a_function_that_logs_runs_without_a_run(home, caplog):
 
     with disable_run_logger(), caplog.at_level(logging.INFO):
         assert shout.fn("hi") == "HI"
+
+    assert "Shouting" not in caplog.text
+
+
+def test_setting_up_logging_makes_a_silenced_function_no_louder(home, caplog):
+    """A program that sets up logging, as Jupyter's do, enables all loggers it finds."""
+    with disable_run_logger():
+        quiet = get_run_logger()
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        with caplog.at_level(logging.INFO):
+            quiet.info("Shouting")
 
     assert "Shouting" not in caplog.text
