@@ -32,7 +32,7 @@ ENGINE = logging.getLogger("nborch.engine")
 RUNS = {kind: logging.getLogger(kind.logger) for kind in RunKind}
 LEVELS = logging.getLevelNamesMapping()
 # Not one of logging's own tree: what sets up logging may enable all loggers of that.
-_SILENT = logging.Logger("nborch.null")
+_SILENT = logging.Logger("nborch.null")  # noqa: LOG001
 _SILENT.disabled = True
 
 _TERMINAL = TerminalHandler()
