@@ -6,7 +6,7 @@ import threading
 import time
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nborch import leasing
 from nborch.cache.base import ResultStore
@@ -18,6 +18,18 @@ from nborch.runs import RunRecord
 from nborch.settings import Settings, load_settings
 from nborch.store.limits import SQLiteLimits
 from nborch.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from nborch.store.ledgers import Ledger
+    from nborch.store.listing import SQLiteListing
+    from nborch.store.logbook import SQLiteLogbook
+    from nborch.store.work_base import (
+        DeploymentStore,
+        Firings,
+        PoolStore,
+        RunQueue,
+        WorkerStore,
+    )
 
 __all__ = ["Home", "current_home", "open_home"]
 
@@ -39,6 +51,7 @@ class Home:
         self._lease: ProcessLease | None = None
         self._pid = 0
         self._lock = threading.Lock()
+        self._ledgers: dict[str, Ledger] = {}
 
     @cached_property
     def store(self) -> SQLiteStore:
@@ -68,47 +81,74 @@ class Home:
         slots = SQLiteLimits(self.store)
         return Limits(slots, self.folder / "processes", lambda: self.process)
 
-    def __getattr__(self, name: str) -> Any:
-        """Open what keeps work that waits, at its first use."""
-        if name not in _OF_WORK:
-            raise AttributeError(f"A home has no {name!r}.")
-        self._open_work()
-        return self.__dict__[name]
+    # Who runs nothing by deployments need not load what keeps them (law 7).
 
-    def _open_work(self) -> None:
-        # Who runs nothing by deployments need not load what keeps them (law 7).
+    @cached_property
+    def deployments(self) -> "DeploymentStore":
+        """Deployments and their schedules."""
         from nborch.store.deployments import SQLiteDeployments
-        from nborch.store.firings import SQLiteFirings
-        from nborch.store.ledgers import Ledger
-        from nborch.store.listing import SQLiteListing
-        from nborch.store.logbook import SQLiteLogbook
+
+        return SQLiteDeployments(self._work)
+
+    @cached_property
+    def pools(self) -> "PoolStore":
+        """Work pools."""
         from nborch.store.pools import SQLitePools
+
+        return SQLitePools(self._work)
+
+    @cached_property
+    def queue(self) -> "RunQueue":
+        """Runs that wait for a worker, or are held by one."""
         from nborch.store.queue import SQLiteQueue
-        from nborch.store.work_base import (
-            DeploymentStore,
-            Firings,
-            PoolStore,
-            RunQueue,
-            WorkerStore,
-        )
+
+        return SQLiteQueue(self._work)
+
+    @cached_property
+    def workers(self) -> "WorkerStore":
+        """Those who perform runs."""
         from nborch.store.workers import SQLiteWorkers
 
+        return SQLiteWorkers(self._work, lambda: self.process)
+
+    @cached_property
+    def firings(self) -> "Firings":
+        """What is due, and what came of it."""
+        from nborch.store.firings import SQLiteFirings
+
+        return SQLiteFirings(self._work)
+
+    @cached_property
+    def listing(self) -> "SQLiteListing":
+        """Runs, narrowed and in pages."""
+        from nborch.store.listing import SQLiteListing
+
+        return SQLiteListing(self._lists)
+
+    @cached_property
+    def logbook(self) -> "SQLiteLogbook":
+        """The lines of runs, in pages."""
+        from nborch.store.logbook import SQLiteLogbook
+
+        return SQLiteLogbook(self._lists, self.store)
+
+    @property
+    def _work(self) -> "Ledger":
+        return self._ledger("work")
+
+    @property
+    def _lists(self) -> "Ledger":
+        # Who looks at long lists keeps nobody from claiming or firing.
+        return self._ledger("lists")
+
+    def _ledger(self, name: str) -> "Ledger":
+        """Return one of the connections that these share."""
+        from nborch.store.ledgers import Ledger
+
         with self._lock:
-            if "_ledger" in self.__dict__:
-                return
-            ledger = Ledger(self.store)
-            self.deployments: DeploymentStore = SQLiteDeployments(ledger)
-            self.pools: PoolStore = SQLitePools(ledger)
-            self.queue: RunQueue = SQLiteQueue(ledger)
-            workers = SQLiteWorkers(ledger, lambda: self.process)
-            self.workers: WorkerStore = workers
-            self.firings: Firings = SQLiteFirings(ledger)
-            # Who looks at long lists keeps nobody from claiming or firing.
-            lists = Ledger(self.store)
-            self.listing = SQLiteListing(lists)
-            self.logbook = SQLiteLogbook(lists, self.store)
-            self._lists = lists
-            self._ledger = ledger
+            if name not in self._ledgers:
+                self._ledgers[name] = Ledger(self.store)
+            return self._ledgers[name]
 
     @property
     def process(self) -> str:
@@ -147,9 +187,8 @@ class Home:
             self.recorder.close()
         if "limits" in self.__dict__:
             self.limits.close()
-        if "_ledger" in self.__dict__:
-            self._ledger.close()
-            self._lists.close()
+        for ledger in self._ledgers.values():
+            ledger.close()
         if "store" in self.__dict__:
             self.store.close()
         if "cache" in self.__dict__:
@@ -159,11 +198,6 @@ class Home:
             self._lease.release()
         self._lease, self._pid = None, 0
 
-
-#: What `_open_work` opens.
-_OF_WORK = frozenset(
-    {"deployments", "firings", "listing", "logbook", "pools", "queue", "workers"}
-)
 
 _homes: dict[Path, Home] = {}
 _found: dict[tuple[str | None, ...], Home] = {}

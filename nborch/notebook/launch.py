@@ -147,8 +147,6 @@ class LiveKernel:
         """Connect to the process and wait until it is as it shall be."""
         self.process, self.manager = process, process.manager
         self._watch(process)
-        # NB. What is sent while a socket connects can be lost when it is closed soon.
-        self.manager._connect_control_socket()  # noqa: SLF001 - start_kernel does it
         self.client = kernel_client(self.manager)
         self.client.start_channels(stdin=False, hb=False)
         self.client.allow_stdin = False
@@ -240,8 +238,9 @@ class LiveKernel:
             self._watcher.cancel()
         if self.client is not None:
             self.client.stop_channels()
-        # NB. Not cleanup_resources(): it waits until all that was sent has arrived.
-        self.manager._close_control_socket()  # noqa: SLF001 - who else can
+        # NB. Not cleanup_resources(): it waits until all that was sent has arrived. And
+        # the control socket stays open as long as the kernel lives (`put_away`): what
+        # was sent by one that is closed soon does not always arrive.
         await self.manager.provisioner.cleanup()
 
 

@@ -122,7 +122,7 @@ class _Sower:
         self.chance = random.Random(8)
         self._clock = made.now
         self.home.pools  # noqa: B018  # opens all that keeps work
-        ledger = self.home._ledger
+        ledger = self.home._work
         self.put = SQLiteDeployments(ledger, self.clock)
         self.firings = SQLiteFirings(ledger, self.clock)
         self.queue = SQLiteQueue(ledger, self.clock)
@@ -177,7 +177,7 @@ class _Sower:
             declared = declare(flow, name, self.home, **options)
             self.made.deployments[name] = self.put.put(declared)
         self._clock = self.now - 3 * 86_400
-        lost = SQLiteWorkers(self.home._ledger, lambda: _nobody(self.home), Terms(60))
+        lost = SQLiteWorkers(self.home._work, lambda: _nobody(self.home), Terms(60))
         lost.register("laptop", ["pool/nightly"], limit=2)
         lost.reap(lambda process: is_alive(self.home.folder / "processes", process))
         left = self.workers.register("old-gpu-box", ["pool/gpu"], limit=1)

@@ -309,6 +309,18 @@ def test_the_death_of_a_forked_kernel(dies, told, after_the_first, tmp_path, unt
     assert until(lambda: is_gone(child), timeout=3)
 
 
+def test_no_kernel_is_gone_before_its_exit_handlers(after_the_first, tmp_path, until):
+    """However short a run is, its kernel hears that it is to end, and ends by itself."""
+    cell = """
+        import atexit, pathlib
+        atexit.register(pathlib.Path("{}").touch)
+    """
+    for number in range(12):
+        run(cell.format(number), cwd=str(tmp_path))
+
+    assert until(lambda: len(list(tmp_path.iterdir())) == 12)
+
+
 def test_a_forked_kernel_ends_as_programs_do(after_the_first, tmp_path, until):
     """A forked kernel can be interrupted, and runs its exit handlers at its end."""
     interrupted = """
