@@ -499,6 +499,4 @@ def test_two_homes_do_not_see_each_other(home, tmp_path):
     home.pools.put(WorkPool(name="p"))
 
     assert other.pools.list() == []
-    with pytest.raises(AttributeError, match="no 'qeue'"):
-        _ = other.qeue
     other.close()
