@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
+from nborch.deploy.foresight import AHEAD, Foresight
 from nborch.exceptions import NborchError, StoreError
 from nborch.home import Home
 from nborch.leasing import is_alive
@@ -63,6 +64,9 @@ class Scheduler:
         self._version = -1
         self._look_anyway = self._next_reaping = 0.0
         self._is_troubled = False
+        self._foresight = Foresight(self._firings)
+        #: Whether more can be decided before its time.
+        self._has_more = False
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -108,7 +112,13 @@ class Scheduler:
         if version != self._version or is_old:
             self._next_due, self._version = self._firings.next_due(), version
             self._look_anyway = now + LONGEST
-        if self._next_due is None or self._next_due > self._now():
+        self._has_more = False
+        if self._next_due is None:
+            return []
+        here = self._now()
+        if self._next_due > here:
+            is_soon = self._next_due <= here + AHEAD
+            self._has_more = is_soon and self._foresight.look(here)
             return []
         outcomes = self.fire()
         self._next_due = self._firings.next_due()
@@ -117,16 +127,22 @@ class Scheduler:
     def fire(self) -> list[Outcome]:
         """Fire all that is due; return what came of each nominal time."""
         outcomes: list[Outcome] = []
+        decided = self._foresight.come(self._now())
+        for start in range(0, len(decided), AT_ONCE):
+            outcomes += self._fired(decided[start : start + AT_ONCE])
         while not self._stopping.is_set():
             now = self._now()
             found = self._firings.due(now, AT_ONCE)
             if not found:
                 break
-            fired = self._firings.fire(list(self._decided(found, now)))
-            outcomes += fired
-            if fired and self._on_fired is not None:
-                self._on_fired(fired)
+            outcomes += self._fired(list(self._decided(found, now)))
         return outcomes
+
+    def _fired(self, decided: list[Firing]) -> list[Outcome]:
+        fired = self._firings.fire(decided)
+        if fired and self._on_fired is not None:
+            self._on_fired(fired)
+        return fired
 
     def _decided(
         self, found: Iterable[tuple[ScheduleRecord, Deployment]], now: datetime
@@ -164,6 +180,8 @@ class Scheduler:
         """Return the seconds until something may be due, or there may be news."""
         if self._next_due is None:
             return LOOK
+        if self._has_more:
+            return 0.0
         seconds = (self._next_due - self._now()).total_seconds()
         return min(LOOK, max(0.0, seconds))
 

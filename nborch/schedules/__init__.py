@@ -5,13 +5,18 @@
 'At 08:00 on Monday to Friday, Europe/Berlin'
 """
 
-from nborch.schedules.base import AnyOf, Excluding, Schedule, schedule_from_json
-from nborch.schedules.cron import CronSchedule
-from nborch.schedules.intervals import IntervalSchedule
-from nborch.schedules.moments import At
-from nborch.schedules.plans import Cron, Interval, Plan, RRule
-from nborch.schedules.policies import CatchUp, Overlap, Policy, jittered
-from nborch.schedules.recurrences import RRuleSchedule
+from typing import TYPE_CHECKING
+
+from nborch.lazily import lazily
+
+if TYPE_CHECKING:
+    from nborch.schedules.base import AnyOf, Excluding, Schedule, schedule_from_json
+    from nborch.schedules.cron import CronSchedule
+    from nborch.schedules.intervals import IntervalSchedule
+    from nborch.schedules.moments import At
+    from nborch.schedules.plans import Cron, Interval, Plan, RRule
+    from nborch.schedules.policies import CatchUp, Overlap, Policy, jittered
+    from nborch.schedules.recurrences import RRuleSchedule
 
 __all__ = [
     "AnyOf",
@@ -31,3 +36,25 @@ __all__ = [
     "jittered",
     "schedule_from_json",
 ]
+
+_HOMES = {
+    "AnyOf": "base",
+    "At": "moments",
+    "CatchUp": "policies",
+    "Cron": "plans",
+    "CronSchedule": "cron",
+    "Excluding": "base",
+    "Interval": "plans",
+    "IntervalSchedule": "intervals",
+    "Overlap": "policies",
+    "Plan": "plans",
+    "Policy": "policies",
+    "RRule": "plans",
+    "RRuleSchedule": "recurrences",
+    "Schedule": "base",
+    "jittered": "policies",
+    "schedule_from_json": "base",
+}
+
+# Who only looks at runs need not load what reads cron expressions.
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import Any, ClassVar, Self
 
 from nborch.exceptions import InvalidSchedule
@@ -30,6 +31,8 @@ BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 _KINDS: dict[str, type["Schedule"]] = {}
+#: Where the other kinds are, that are loaded when one is stored somewhere.
+_MODULES = ("cron", "intervals", "moments", "plans", "recurrences")
 
 
 class Schedule(ABC):
@@ -275,6 +278,9 @@ def schedule_from_json(values: Mapping[str, Any]) -> Schedule:
     CronSchedule(cron='@daily', timezone='UTC')
     """
     kind = values.get("kind", "")
+    if kind not in _KINDS:
+        for name in _MODULES:
+            import_module(f"nborch.schedules.{name}")
     if kind not in _KINDS:
         raise InvalidSchedule(
             f"There is no kind of schedule named {kind!r}, only "

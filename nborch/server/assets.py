@@ -45,14 +45,13 @@ class Assets:
             for path in paths
         }
 
-    @cached_property
-    def _script(self) -> Asset:
-        # NB. Joined when it is asked for: the first page does not wait for it.
-        return Asset(_KINDS[".js"], static.page_script().encode())
-
     def get(self, name: str) -> Asset | None:
-        """Return a file, or the script of the pages, by its name."""
-        return self._script if name == "pages.js" else self.files.get(name)
+        """Return a file, or the script of a page, by its name."""
+        folder, _, page = name.removesuffix(".js").rpartition("/")
+        if folder == "page" and page in static.PAGES:
+            # NB. Joined when it is asked for: the first page does not wait for it.
+            return Asset(_KINDS[".js"], static.page_script(page).encode())
+        return self.files.get(name)
 
     @cached_property
     def digest(self) -> str:

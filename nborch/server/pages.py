@@ -118,7 +118,7 @@ def document(
         icon=address("pages/icon.svg"),
         styles="\n".join(_STYLE.format(address(each)) for each in styles),
         theme=address("pages/theme.js"),
-        script=address("pages.js"),
+        script=address(f"page/{page}.js"),
         first=embedded(first),
     )
 

@@ -1,15 +1,18 @@
 """The site: what all handlers of one server share."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nborch.control.local import LocalControl
 from nborch.home import Home
 from nborch.server.assets import Assets
-from nborch.server.watching import Watching
+
+if TYPE_CHECKING:
+    from nborch.server.watching import Watching
 
 __all__ = ["Site"]
 
@@ -37,13 +40,25 @@ class Site:
         self.assets = Assets()
         #: Makes the page that tells a problem; see `nborch.server.app`.
         self.problem_page: Callable[[Any, Any], str] = lambda *_: ""
-        #: What one can see and do, and what tells of changes.
+        #: What one can see and do.
         self.control = LocalControl(home)
-        self.watching = Watching(home, self.control)
+        self._watching: Watching | None = None
+        self._lock = threading.Lock()
         #: Those that wait for news, to be woken at the end.
         self.streams: set[asyncio.Event] = set()
         self.is_closed = False
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nborch-server")
+
+    @property
+    def watching(self) -> "Watching":
+        """What tells of changes."""
+        # The first page does not wait until it is loaded.
+        from nborch.server.watching import Watching
+
+        with self._lock:
+            if self._watching is None:
+                self._watching = Watching(self.home, self.control)
+            return self._watching
 
     def close(self) -> None:
         """Let nothing of it go on; called in the thread of its handlers."""
@@ -51,5 +66,6 @@ class Site:
         with suppress(RuntimeError):  # their loop has ended before
             for stream in self.streams:
                 stream.set()
-        self.watching.close()
+        if self._watching is not None:
+            self._watching.close()
         self.threads.shutdown(wait=False, cancel_futures=True)

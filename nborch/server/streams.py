@@ -7,15 +7,18 @@ comes back with it, to this server or to the next one, misses nothing.
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
 from nborch.server.base import Handler
 from nborch.server.problems import Problem
-from nborch.server.topics import Message
-from nborch.server.watching import LOOK, Follower
+
+if TYPE_CHECKING:
+    from nborch.server.topics import Message
+    from nborch.server.watching import Follower
 
 __all__ = ["ROUTES", "Stream"]
 
@@ -23,12 +26,14 @@ __all__ = ["ROUTES", "Stream"]
 KEEP_ALIVE = 15.0
 #: Bytes that are given to a connection at once.
 PIECE = 65_536
+#: Seconds between two messages, at least: what happens meanwhile is one of them.
+PAUSE = 0.1
 #: Milliseconds after which a browser comes back.
 RETRY = 1_000
 
 
 #: What every connection begins with, so that it has an id.
-_HERE: Message = ("here", (b"{}",))
+_HERE: "Message" = ("here", (b"{}",))
 
 
 class Stream(Handler):
@@ -37,7 +42,6 @@ class Stream(Handler):
     async def get(self) -> None:
         """Follow topics."""
         topics = [each for each in self._words("topics").split(",") if each]
-        watching = self.site.watching
         self._news = news = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -46,7 +50,7 @@ class Stream(Handler):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(news.set)
 
-        follower = await self.do(watching.join, topics, self._after(), wake)
+        follower = await self.do(self._join, topics, self._after(), wake)
         self.site.streams.add(news)
         try:
             self.set_header("Content-Type", "text/event-stream")
@@ -58,7 +62,12 @@ class Stream(Handler):
             self.site.streams.discard(news)
             # NB. Not waited for: it may have to wait for a look at the store.
             with suppress(RuntimeError):  # they have ended: so has all else
-                self.site.threads.submit(watching.leave, follower)
+                self.site.threads.submit(self.site.watching.leave, follower)
+
+    def _join(
+        self, topics: Sequence[str], after: int | None, wake: Callable[[], None]
+    ) -> "Follower":
+        return self.site.watching.join(topics, after, wake)
 
     def on_connection_close(self) -> None:
         """Wake up, to end."""
@@ -70,7 +79,7 @@ class Stream(Handler):
     _news: asyncio.Event | None = None
     _is_gone = False
 
-    async def _tell(self, follower: Follower) -> None:
+    async def _tell(self, follower: "Follower") -> None:
         begun = await self.do(follower.begin)
         await self._send([f"retry: {RETRY}\n\n".encode()])
         await self._send(_events([*begun, _HERE], follower.position))
@@ -82,8 +91,7 @@ class Stream(Handler):
                 messages = await self.do(follower.begin)
             if messages:
                 await self._send(_events(messages, follower.position))
-                # NB. No more than ten a second: what happens meanwhile is one message.
-                await asyncio.sleep(LOOK - min(LOOK, time.monotonic() - told))
+                await asyncio.sleep(max(0.0, PAUSE - (time.monotonic() - told)))
 
     async def _wait(self) -> None:
         """Wait for news; say now and then that there are none."""
@@ -125,7 +133,7 @@ class Stream(Handler):
         return int(told)
 
 
-def _events(messages: Sequence[Message], position: int) -> Iterator[bytes]:
+def _events(messages: Sequence["Message"], position: int) -> Iterator[bytes]:
     """Yield messages as events; with the last one a page has reached the place."""
     for number, (name, data) in enumerate(messages, start=1):
         yield f"event: {name}\ndata: ".encode()

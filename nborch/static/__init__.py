@@ -1,7 +1,7 @@
 """The browser's side: plain ES modules and style sheets.
 
 `bundle` joins the modules of the run graph into one text, which a widget takes with it;
-`page_script` joins those of the pages, so that a page asks for one.
+`page_script` joins those of a page, so that it asks for one.
 """
 
 import re
@@ -14,8 +14,22 @@ __all__ = ["bundle", "css", "page_script"]
 
 #: The module whose default export is what anywidget asks for.
 ENTRY = "widget"
-#: The module that shows a page.
-PAGES = "pages/main"
+#: The module that begins every page.
+BEGIN = "pages/main"
+#: What shows each page: a module of ``pages``, and a function of it.
+PAGES = {
+    "runs": ("runs", "showRuns"),
+    "run": ("run", "showRun"),
+    "deployments": ("deployments", "showDeployments"),
+    "deployment": ("deployment", "showDeployment"),
+    "work-pools": ("pools", "showPools"),
+    "work-pool": ("pool", "showPool"),
+    "concurrency-limits": ("limits", "showLimits"),
+    "cache": ("cache", "showCache"),
+    "settings": ("settings", "showSettings"),
+    "missing": ("login", "showMissing"),
+    "login": ("login", "showLogin"),
+}
 
 _IMPORT = re.compile(r'^import\s([^;]*?)from "(\.\.?/[\w/]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default )(?:\{\};\n)?", re.MULTILINE)
@@ -43,15 +57,20 @@ def bundle() -> str:
 
 
 @cache
-def page_script() -> str:
-    """Return the modules of the pages as one, which imports nothing.
+def page_script(page: str) -> str:
+    """Return the modules of a page as one, which imports nothing.
 
     Each is a function of its own: two of them may use the same name.
 
-    >>> "import " in page_script()
+    >>> "import " in page_script("runs")
     False
     """
-    return "\n".join(_enclosed(name) for name in _in_order(PAGES, set()))
+    module, show = PAGES[page]
+    entry = f"pages/{module}"
+    seen: set[str] = set()
+    names = [*_in_order(BEGIN, seen), *_in_order(entry, seen)]
+    begun = f"{_variable(BEGIN)}.begin({_variable(entry)}.{show});"
+    return "\n".join([*map(_enclosed, dict.fromkeys(names)), begun])
 
 
 @cache

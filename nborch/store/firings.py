@@ -33,6 +33,8 @@ __all__ = ["SQLiteFirings"]
 
 
 _log = logging.getLogger("nborch.scheduler")
+#: Earlier than any time.
+_BEFORE_ALL = -1e18
 _FAILED = frozenset({StateType.FAILED, StateType.CRASHED})
 
 
@@ -67,13 +69,35 @@ class SQLiteFirings:
         self._aside: set[str] = set()
 
     def due(
-        self, now: datetime, most: int = 200
+        self,
+        now: datetime,
+        most: int = 200,
+        *,
+        after: tuple[datetime, str] | None = None,
     ) -> list[tuple[ScheduleRecord, Deployment]]:
-        """Return the schedules with a time that has come, the longest due first."""
+        """Return the schedules with a time that has come, the longest due first.
+
+        Parameters
+        ----------
+        after
+            When the last of those before was due, and its id.
+        """
+        at, id_ = (seconds_of(after[0]), after[1]) if after else (_BEFORE_ALL, "")
         with self._ledger.reading() as connection:
-            values = {"now": seconds_of(now), "most": most, "aside": self._left_out()}
+            values = {
+                "now": seconds_of(now),
+                "most": most,
+                "aside": self._left_out(),
+                "after": at,
+                "after_id": id_,
+            }
             rows = connection.execute(self._sql["due_schedules"], values).fetchall()
             return self._with_deployments(connection, rows)
+
+    def due_count(self, now: datetime, most: int) -> int:
+        """Return how many schedules have a time until then, or `most` if more have."""
+        rows = self._ledger.rows("due_count", now=seconds_of(now), most=most)
+        return int(rows[0]["number"])
 
     def firing(self) -> list[tuple[ScheduleRecord, Deployment]]:
         """Return all schedules that have a next time."""
@@ -139,19 +163,24 @@ class SQLiteFirings:
     def fire(self, firings: Sequence[Firing]) -> list[Outcome]:
         """Do what was planned, in one transaction; return what came of each time.
 
-        One for a schedule that another scheduler has fired meanwhile is dropped.
+        One for a schedule that another scheduler has fired meanwhile is dropped, and
+        one that was planned for what a schedule or its deployment is not any more.
         """
         with self._ledger.writing() as connection:
             queue = QueueTransaction(connection, self._sql, self._clock())
             ids = json.dumps([firing.record.id for firing in firings])
-            editions = dict(
-                map(tuple, queue.execute(self._sql["editions"], {"ids": ids}))
-            )
+            editions = {
+                id_: (edition, moment_of(updated))
+                for id_, edition, updated in queue.execute(
+                    self._sql["editions"], {"ids": ids}
+                )
+            }
             query = self._sql["unfinished_of_schedules"]
             unfinished = dict(map(tuple, queue.execute(query, {"ids": ids})))
             batch = _Batch(known=self._known(connection, firings))
             for firing in firings:
-                if editions.get(firing.record.id) == firing.record.edition:
+                decided_for = firing.record.edition, firing.deployment.updated
+                if editions.get(firing.record.id) == decided_for:
                     self._fire(
                         queue, firing, unfinished.get(firing.record.id, 0), batch
                     )

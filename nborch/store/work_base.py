@@ -190,9 +190,17 @@ class Firings(Protocol):
     """Makes runs of nominal times, one of each."""
 
     def due(
-        self, now: datetime, most: int = 200
+        self,
+        now: datetime,
+        most: int = 200,
+        *,
+        after: tuple[datetime, str] | None = None,
     ) -> list[tuple[ScheduleRecord, Deployment]]:
         """Return the schedules with a time that has come."""
+        ...
+
+    def due_count(self, now: datetime, most: int) -> int:
+        """Return how many schedules have a time until then, or `most`."""
         ...
 
     def firing(self) -> list[tuple[ScheduleRecord, Deployment]]:

@@ -5,28 +5,23 @@
 4
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "ProcessPoolTaskRunner": "nborch.task_runners.processes",
-    "TaskRunner": "nborch.task_runners.base",
-    "ThreadPoolTaskRunner": "nborch.task_runners.threads",
-}
+from nborch.lazily import lazily
 
-# Loaded by __getattr__: who runs in threads need not load what starts processes.
+if TYPE_CHECKING:
+    from nborch.task_runners.base import TaskRunner
+    from nborch.task_runners.processes import ProcessPoolTaskRunner
+    from nborch.task_runners.threads import ThreadPoolTaskRunner
+
 __all__ = ["ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted({*globals(), *__all__})
+# Who runs in threads need not load what starts processes.
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "ProcessPoolTaskRunner": "processes",
+        "TaskRunner": "base",
+        "ThreadPoolTaskRunner": "threads",
+    },
+)

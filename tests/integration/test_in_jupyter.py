@@ -796,8 +796,8 @@ def test_a_kernel_that_is_killed(new_kernel, tmp_path, until):
     kernel.client.execute(cell(pool))
     assert until(lambda: notebook.states("slow") == ["Running"] * 2)
     process = psutil.Process(kernel.manager.provisioner.pid)
+    assert until(lambda: process.children(recursive=True))
     workers = process.children(recursive=True)
-    assert workers
 
     kernel.loop.run_until_complete(kernel.manager.restart_kernel(now=True))
     kernel.loop.run_until_complete(kernel.client.wait_for_ready(timeout=20))

@@ -8,7 +8,7 @@ import pytest
 
 from nborch.server.pages import embedded
 from nborch.showing import SHADES
-from nborch.static import page_script
+from nborch.static import PAGES, page_script
 
 STATIC = files("nborch.static")
 MODULES = sorted(
@@ -21,22 +21,31 @@ def source(name):
     return (STATIC / "pages" / name).read_text("utf-8")
 
 
-def test_every_module_of_the_pages_is_in_their_script():
-    """What is not in the script is never loaded; the theme is one of its own."""
-    script = page_script()
+def test_every_module_of_the_pages_is_in_a_script():
+    """What is in no script is never loaded; the theme is one of its own."""
+    scripts = "".join(map(page_script, PAGES))
 
     for name in MODULES:
-        assert (f"const $pages${name[:-3]} = " in script) == (name != "theme.js")
+        assert (f"const $pages${name[:-3]} = " in scripts) == (name != "theme.js")
 
 
-def test_the_script_of_the_pages_asks_for_no_other():
+@pytest.mark.parametrize("page", PAGES)
+def test_the_script_of_a_page_asks_for_no_other(page):
     """All imports are resolved; what is left are names of functions."""
-    script = page_script()
+    script = page_script(page)
 
     assert not re.search(r"^\s*(import|export)\b", script, re.MULTILINE)
-    named = set(re.findall(r"= (\$[\w$]+);", script))
-    made = set(re.findall(r"^const (\$[\w$]+) = \(", script, re.MULTILINE))
-    assert named <= made
+    named = re.findall(r"= (\$[\w$]+);|\((\$[\w$]+)\.", script)
+    made = re.findall(r"^const (\$[\w$]+) = \(", script, re.MULTILINE)
+    assert {one or other for one, other in named} <= set(made)
+    assert len(made) == len(set(made))
+
+
+def test_a_page_without_a_graph_does_not_load_what_draws_one():
+    """The list of runs takes a part of what the page of a run takes."""
+    assert "$graph = " in page_script("run")
+    assert "$graph = " not in page_script("runs")
+    assert len(page_script("runs")) < len(page_script("run")) / 2
 
 
 @pytest.mark.parametrize("name", MODULES)

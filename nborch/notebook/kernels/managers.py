@@ -33,13 +33,30 @@ def kernel_client(manager: Any) -> Any:
     """Return a client for the kernel of a manager, not connected yet."""
     import zmq
 
-    client = manager.client()
+    client = manager.client(shell_channel_class=_shell_channel_class())
     # NB. Both are copied into sockets when they are made. A client that falls behind
     # could otherwise lose outputs from the thousandth on.
     client.context.setsockopt(zmq.RCVHWM, 0)
     # It connects before the kernel listens, and tries again so often.
     client.context.setsockopt(zmq.RECONNECT_IVL, _RETRY_MILLISECONDS)
     return client
+
+
+@functools.cache
+def _shell_channel_class() -> Any:
+    import zmq
+    from jupyter_client.channels import AsyncZMQSocketChannel
+
+    class Channel(AsyncZMQSocketChannel):  # type: ignore[misc,unused-ignore]  # no types
+        """A channel on which one may send while somebody waits for an answer."""
+
+        def send(self, msg: dict[str, Any]) -> None:
+            super().send(msg)
+            # NB. To send takes the sign of what has come since, and who waits for it
+            # would wait for ever. To ask for the events has them looked at once more.
+            self.socket.get(zmq.EVENTS)
+
+    return Channel
 
 
 @functools.cache

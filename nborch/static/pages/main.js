@@ -1,36 +1,18 @@
-// The entry: shows the page that the server has named.
+// The beginning of every page: the shell, and in it what the page shows.
 
-import { showCache } from "./cache.js";
-import { showDeployment } from "./deployment.js";
-import { showDeployments } from "./deployments.js";
-import { showLimits } from "./limits.js";
-import { showLogin, showMissing } from "./login.js";
 import { first } from "./place.js";
-import { showPool } from "./pool.js";
-import { showPools } from "./pools.js";
-import { showRun } from "./run.js";
-import { showRuns } from "./runs.js";
-import { showSettings } from "./settings.js";
 import { Shell } from "./shell.js";
 import { keepTime } from "./times.js";
 
-/** @type {Record<string, (shell: Shell) => void>} */
-const PAGES = {
-  runs: showRuns,
-  run: showRun,
-  deployments: showDeployments,
-  deployment: showDeployment,
-  "work-pools": showPools,
-  "work-pool": showPool,
-  "concurrency-limits": showLimits,
-  cache: showCache,
-  settings: showSettings,
-};
-
-if (first.page === "login") showLogin();
-else {
-  const shell = new Shell();
-  (PAGES[first.page] ?? showMissing)(shell);
-  keepTime();
+/**
+ * Show the page that the server has named. Who is to sign in sees nothing around it.
+ * @param {(shell?: Shell) => void} show
+ */
+export function begin(show) {
+  if (first.page === "login") show();
+  else {
+    show(new Shell());
+    keepTime();
+  }
+  document.documentElement.dataset.ready = "true";
 }
-document.documentElement.dataset.ready = "true";

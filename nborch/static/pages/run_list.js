@@ -56,6 +56,7 @@ export class RunList {
   #waiting = new Map();
   #frame = 0;
   #isAsking = false;
+  #isDrawn = false;
   #generation = 0;
 
   #height = 0;
@@ -151,11 +152,14 @@ export class RunList {
   /** Draw the rows in sight; those that were there stay as they are. */
   draw() {
     const { height, runs } = this;
-    // NB. At first nothing is laid out yet: to ask where the list is would take time.
-    const isFirst = this.rows.size === 0 && window.scrollY === 0;
+    // NB. At first nothing is laid out yet: to ask where anything is would take time.
+    const isFirst = !this.#isDrawn;
+    this.#isDrawn = true;
     const top = isFirst ? 0 : -this.list.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / height) - BEYOND);
-    const last = Math.min(runs.length, Math.ceil((top + window.innerHeight) / height) + BEYOND);
+    const sight = isFirst ? screen.availHeight : window.innerHeight;
+    const beyond = isFirst ? 1 : BEYOND;
+    const first = Math.max(0, Math.floor(top / height) - beyond);
+    const last = Math.min(runs.length, Math.ceil((top + sight) / height) + beyond);
     this.list.style.height = `${runs.length * height}px`;
     const wanted = runs.slice(first, Math.max(first, last));
     const ids = new Set(wanted.map(({ id }) => id));

@@ -62,8 +62,14 @@ DELETE FROM outcome WHERE schedule = :id;
 
 -- name: due_schedules
 SELECT * FROM schedule
-WHERE due_at <= :now AND id NOT IN (SELECT value FROM json_each(:aside))
-ORDER BY due_at LIMIT :most;
+WHERE due_at <= :now AND (due_at, id) > (:after, :after_id)
+    AND id NOT IN (SELECT value FROM json_each(:aside))
+ORDER BY due_at, id LIMIT :most;
+
+-- name: due_count
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM schedule WHERE due_at <= :now LIMIT :most
+);
 
 -- name: next_due_schedule
 SELECT due_at FROM schedule
@@ -74,7 +80,9 @@ ORDER BY due_at LIMIT 1;
 SELECT * FROM schedule WHERE due_at IS NOT NULL;
 
 -- name: editions
-SELECT id, edition FROM schedule WHERE id IN (SELECT value FROM json_each(:ids));
+SELECT schedule.id, schedule.edition, deployment.updated
+FROM schedule JOIN deployment ON deployment.id = schedule.deployment
+WHERE schedule.id IN (SELECT value FROM json_each(:ids));
 
 -- name: advance
 UPDATE schedule SET after = :after, next_at = :next_at, due_at = :due_at,
