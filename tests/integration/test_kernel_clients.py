@@ -34,7 +34,7 @@ def test_an_answer_is_heard_that_comes_just_before_something_is_sent(far):
             (who,), asked = client.session.recv(far, mode=0)
             client.session.send(far, "kernel_info_reply", {}, parent=asked, ident=who)
             # It arrives while nobody looks.
-            time.sleep(0.3)
+            time.sleep(0.3)  # noqa: ASYNC251  # as a loop that is busy
             client.kernel_info()
             return await asyncio.wait_for(waiting, 5)
         finally:
