@@ -14,14 +14,15 @@ def lazily(
     """Return what a package has as its ``__getattr__`` and its ``__dir__``.
 
     >>> import nborch.task_runners
-    >>> load, names = lazily("nborch.task_runners", {"TaskRunner": "base"})
+    >>> homes = {"TaskRunner": "nborch.task_runners.base"}
+    >>> load, names = lazily("nborch.task_runners", homes)
     >>> load("TaskRunner").__module__
     'nborch.task_runners.base'
 
     Parameters
     ----------
     homes
-        The module of the package that defines each name.
+        The module that defines each name.
     """
     names = vars(sys.modules[package])
 
@@ -29,7 +30,7 @@ def lazily(
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = names[name] = getattr(import_module(f"{package}.{home}"), name)
+        value = names[name] = getattr(import_module(home), name)
         return value
 
     def listed() -> list[str]:

@@ -5,18 +5,7 @@
 'At 08:00 on Monday to Friday, Europe/Berlin'
 """
 
-from typing import TYPE_CHECKING
-
 from nborch.lazily import lazily
-
-if TYPE_CHECKING:
-    from nborch.schedules.base import AnyOf, Excluding, Schedule, schedule_from_json
-    from nborch.schedules.cron import CronSchedule
-    from nborch.schedules.intervals import IntervalSchedule
-    from nborch.schedules.moments import At
-    from nborch.schedules.plans import Cron, Interval, Plan, RRule
-    from nborch.schedules.policies import CatchUp, Overlap, Policy, jittered
-    from nborch.schedules.recurrences import RRuleSchedule
 
 __all__ = [
     "AnyOf",
@@ -38,22 +27,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AnyOf": "base",
-    "At": "moments",
-    "CatchUp": "policies",
-    "Cron": "plans",
-    "CronSchedule": "cron",
-    "Excluding": "base",
-    "Interval": "plans",
-    "IntervalSchedule": "intervals",
-    "Overlap": "policies",
-    "Plan": "plans",
-    "Policy": "policies",
-    "RRule": "plans",
-    "RRuleSchedule": "recurrences",
-    "Schedule": "base",
-    "jittered": "policies",
-    "schedule_from_json": "base",
+    "AnyOf": "nborch.schedules.base",
+    "At": "nborch.schedules.moments",
+    "CatchUp": "nborch.schedules.policies",
+    "Cron": "nborch.schedules.plans",
+    "CronSchedule": "nborch.schedules.cron",
+    "Excluding": "nborch.schedules.base",
+    "Interval": "nborch.schedules.plans",
+    "IntervalSchedule": "nborch.schedules.intervals",
+    "Overlap": "nborch.schedules.policies",
+    "Plan": "nborch.schedules.plans",
+    "Policy": "nborch.schedules.policies",
+    "RRule": "nborch.schedules.plans",
+    "RRuleSchedule": "nborch.schedules.recurrences",
+    "Schedule": "nborch.schedules.base",
+    "jittered": "nborch.schedules.policies",
+    "schedule_from_json": "nborch.schedules.base",
 }
 
 # Who only looks at runs need not load what reads cron expressions.

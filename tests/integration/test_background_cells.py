@@ -665,7 +665,9 @@ def test_an_interrupt_does_not_reach_the_background(page, tmp_path, mode):
     body = f"open({str(begun)!r}, 'w').close()\n{awaiting(go, 'x = 1')}"
     job = page(submitted(body, f"%%task job --submit={mode}"))
     page.until(begun.exists)
-    cell = page.send("import time\nprint('here', flush=True)\ntime.sleep(30)")
+    # In steps: a signal that comes just before a long sleep is heard after it.
+    pause = "for _ in range(300): time.sleep(0.1)"
+    cell = page.send(f"import time\nprint('here', flush=True)\n{pause}")
     page.until(lambda: "stdout" in cell.kinds)
 
     page.interrupt()
@@ -707,8 +709,12 @@ def _is_alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        # Gone since, or a system without such files.
+        return not Path("/proc/self/stat").exists()
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_cells_that_end_one_after_the_other(page, tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import nborch
-from nborch import exceptions, task_runners
+from nborch import exceptions, schedules, task_runners
 from nborch.absent import ABSENT
 from nborch.exceptions import (
     NborchError,
@@ -264,7 +264,7 @@ def test_a_suggestion_is_made_only_if_near():
     assert did_you_mean("zzz", ["columns"]) == ""
 
 
-@pytest.mark.parametrize("package", [nborch, task_runners])
+@pytest.mark.parametrize("package", [nborch, schedules, task_runners])
 def test_type_checkers_see_the_same_names(package):
     """The stub beside a package names exactly what is loaded at first use."""
     stub = ast.parse(Path(package.__file__).with_name("__init__.pyi").read_text())
