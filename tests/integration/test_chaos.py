@@ -33,7 +33,8 @@ from nborch import flow
 @flow(log_prints=True)
 def short(number: int):
     print("begins")
-    time.sleep(0.05)
+    # NB. The runs of the first schedule are long enough to be hit for certain.
+    time.sleep(0.05 if number else 1.0)
     print("ends")
 """
 
@@ -108,6 +109,16 @@ def test_each_time_gets_one_run_and_each_run_one_end(
     workers = Crowd(3, lambda: script(WORKER, lane))
     schedulers = Crowd(2, lambda: script(SCHEDULER))
     schedules = [home.deployments.schedules(each)[0] for each in deployments]
+
+    def is_hittable():
+        made = home.deployments.outcomes(schedules[0].id, RUNS)
+        ids = [each.run_id for each in made if each.run_id is not None]
+        return any(home.store.record(run_id).state.is_running() for run_id in ids)
+
+    assert until(is_hittable, 60), seed
+    for process in workers.processes:
+        process.kill()
+    workers = Crowd(3, lambda: script(WORKER, lane))
     until_then = time.monotonic() + max(8.0, RUNS / 12)
     while time.monotonic() < until_then:
         (schedulers if rng.random() < 0.25 else workers).torment(rng)
