@@ -27,8 +27,9 @@ LOOK = 0.2
 LONGEST = 5.0
 #: Seconds between tries while the store cannot be used.
 RETRY = 1.0
-#: Schedules that are fired in one transaction. Others may write between two.
-AT_ONCE = 200
+#: Schedules that are fired in one transaction. Others may write between two; larger
+#: ones change each page of the store less often.
+AT_ONCE = 1_000
 
 _log = logging.getLogger("nborch.scheduler")
 

@@ -37,6 +37,8 @@ export class Timeline extends Listing {
     [this.axis, this.grid, this.body] = [axis, grid, body];
     this.scale = timescale([]);
     this.end = 0;
+    /** The time that all boxes of a drawing end at. */
+    this.now = 0;
     /** @type {Map<string, number>} */
     this.depths = new Map();
   }
@@ -72,6 +74,7 @@ export class Timeline extends Listing {
 
   #draw() {
     const now = this.model.now();
+    this.now = now;
     const { isLive, run } = this.model;
     /** @type {[number, number][]} */
     const stretches = [];
@@ -157,8 +160,8 @@ export class Timeline extends Listing {
 
   /** @param {RunNode} node */
   #partsOf(node) {
-    const { at } = this.scale;
-    const now = this.model.now();
+    const { now, scale } = this;
+    const { at } = scale;
     const attempts = stretchesOf(node).filter(({ started }) => started !== null);
     const parts = [];
     const first = attempts[0]?.started ?? null;

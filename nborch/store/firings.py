@@ -13,7 +13,6 @@ from nborch.exceptions import InvalidSchedule
 from nborch.schedules.policies import Overlap
 from nborch.states import StateType
 from nborch.store.ledgers import Ledger
-from nborch.store.queries import in_few_statements
 from nborch.store.queued import QueueTransaction
 from nborch.store.rows import Row
 from nborch.store.texts import run_id_of
@@ -45,8 +44,10 @@ class _Batch:
     #: The times that have an outcome already.
     known: frozenset[tuple[str, float | None]] = frozenset()
     runs: list[NewRun] = field(default_factory=list)
-    #: For each of the runs, what is told of its time.
-    made: list[Outcome] = field(default_factory=list)
+    #: For each of the runs, its schedule, its time, and what is told of that.
+    made: list[tuple[ScheduleRecord, datetime, OutcomeKind, str]] = field(
+        default_factory=list
+    )
     outcomes: list[Outcome] = field(default_factory=list)
     #: How schedules stand afterwards, as columns.
     advances: list[dict[str, Any]] = field(default_factory=list)
@@ -177,7 +178,7 @@ class SQLiteFirings:
             }
             query = self._sql["unfinished_of_schedules"]
             unfinished = dict(map(tuple, queue.execute(query, {"ids": ids})))
-            batch = _Batch(known=self._known(connection, firings))
+            batch = _Batch(known=self._known(connection, ids, firings))
             for firing in firings:
                 decided_for = firing.record.edition, firing.deployment.updated
                 if editions.get(firing.record.id) == decided_for:
@@ -214,25 +215,25 @@ class SQLiteFirings:
             due = moment_of(queue.now)
             asked = run_of(firing.record, firing.deployment, nominal, due, serial=waits)
             batch.runs.append(asked)
-            batch.made.append(outcome(record, nominal, kind, told))
+            batch.made.append((record, nominal, kind, told))
             unfinished += 1
             fired += 1
         batch.advances.append(_advanced(firing, fired, why_paused))
 
     def _known(
-        self, connection: sqlite3.Connection, firings: Sequence[Firing]
+        self, connection: sqlite3.Connection, ids: str, firings: Sequence[Firing]
     ) -> frozenset[tuple[str, float | None]]:
         """Return the times among those due that have an outcome already.
 
         The clock may have been set back.
         """
-        due = [
-            (firing.record.id, seconds_of(time))
-            for firing in firings
-            for time in firing.due
-        ]
-        rows = in_few_statements(connection, self._sql["known_outcomes"], due)
-        return frozenset((row["schedule"], row["nominal"]) for row in rows)
+        due = {time for firing in firings for time in firing.due}
+        if not due:
+            return frozenset()
+        query = self._sql["known_outcomes"]
+        least, greatest = seconds_of(min(due)), seconds_of(max(due))
+        values = {"ids": ids, "least": least, "greatest": greatest}
+        return frozenset(map(tuple, connection.execute(query, values)))
 
     def _why_paused(
         self, queue: QueueTransaction, record: ScheduleRecord
@@ -295,8 +296,7 @@ class SQLiteFirings:
                 # NB. Not the schedule's own, or its next time would be skipped.
                 asked = replace(asked, schedule_id=f"{record.id}/backfill")
                 batch.runs.append(asked)
-                told = outcome(record, nominal, OutcomeKind.BACKFILLED)
-                batch.made.append(told)
+                batch.made.append((record, nominal, OutcomeKind.BACKFILLED, ""))
             outcomes = _made(queue, batch)
             values = [{**outcome_values(each), "at": queue.now} for each in outcomes]
             queue.execute_each(self._sql["backfill_outcome"], values)
@@ -326,7 +326,8 @@ def _made(queue: QueueTransaction, batch: _Batch) -> list[Outcome]:
     """Make the runs of a batch; return what is told of their times."""
     runs = queue.add(batch.runs) if batch.runs else []
     return [
-        replace(told, run_id=run.id) for told, run in zip(batch.made, runs, strict=True)
+        outcome(*told, run_id=run.id)
+        for told, run in zip(batch.made, runs, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from nborch.events import Event, run_created, state_entered
@@ -49,9 +50,9 @@ class QueueTransaction:
 
     def add(self, new: Sequence[NewRun]) -> list[Run]:
         """Make the runs, in state Scheduled; return them."""
-        runs = [self._run(each) for each in new]
         # NB. Thousands of schedules may be due at the same time.
         now = moment_of(self.now)
+        runs = [self._run(each, now) for each in new]
         states = {due: Scheduled(due).stamped(now) for due in {e.due for e in new}}
         events: list[Event] = []
         for run, asked in zip(runs, new, strict=True):
@@ -63,7 +64,7 @@ class QueueTransaction:
         )
         return runs
 
-    def _run(self, asked: NewRun) -> Run:
+    def _run(self, asked: NewRun, now: datetime) -> Run:
         deployment = asked.deployment
         details: dict[str, Any] = {
             **asked.details,
@@ -85,7 +86,7 @@ class QueueTransaction:
             RunKind.FLOW,
             deployment.flow_name,
             asked.name or flow_run_name(),
-            moment_of(self.now),
+            now,
             QUEUE,
             None,
             details,

@@ -24,11 +24,21 @@ def missed(firing: Firing) -> list[Outcome]:
 
 
 def outcome(
-    record: ScheduleRecord, nominal: datetime, kind: OutcomeKind, told: str = ""
+    record: ScheduleRecord,
+    nominal: datetime,
+    kind: OutcomeKind,
+    told: str = "",
+    *,
+    run_id: str | None = None,
 ) -> Outcome:
-    """Return what came of a nominal time; the run that came of it is not known yet."""
+    """Return what came of a nominal time."""
     return Outcome(
-        schedule_id=record.id, nominal=nominal, last=nominal, kind=kind, told=told
+        schedule_id=record.id,
+        nominal=nominal,
+        last=nominal,
+        kind=kind,
+        run_id=run_id,
+        told=told,
     )
 
 

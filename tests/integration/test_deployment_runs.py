@@ -94,6 +94,14 @@ def sleepy(started: str, seconds: float = 60.0):
     return "slept"
 
 
+@flow
+def patient(started: str, enough: str):
+    say(started, str(os.getpid()))
+    while not Path(enough).exists():
+        time.sleep(0.02)
+    return "slept"
+
+
 @flow(log_prints=True)
 def talkative(started: str, told: str):
     say(started, str(os.getpid()))
@@ -446,11 +454,11 @@ def test_a_worker_that_stops_hands_its_runs_back(yard, tmp_path, until):
 def test_a_worker_that_is_killed_takes_its_runs_along(yard, script, tmp_path, until):
     """On the death of a worker its runs end, and another one does them, within a second."""
     home, program, deployed, work = yard
-    deployment = deployed(program.sleepy)
+    deployment = deployed(program.patient)
     worker = script(WORKER, deployment.lane)
     assert worker.stdout.readline() == "started\n"
-    started = tmp_path / "started"
-    run = ask(home, deployment, started=str(started), seconds=0.1)
+    started, enough = tmp_path / "started", tmp_path / "enough"
+    run = ask(home, deployment, started=str(started), enough=str(enough))
     assert until(started.exists, 30)
     other = work()
     pid = int(started.read_text())
@@ -462,6 +470,7 @@ def test_a_worker_that_is_killed_takes_its_runs_along(yard, script, tmp_path, un
     assert until(started.exists, 30)
     # Measured on an idle machine: 0.3 to 0.6 s. By its lease alone it would be 30 s.
     assert time.monotonic() - killed < 20
+    enough.touch()
     assert run.result(30) == "slept"
     assert until(lambda: not is_there(pid))
     assert run.record.attempt == 2

@@ -111,7 +111,9 @@ ON CONFLICT (schedule, nominal) DO UPDATE SET kind = :kind, run = :run, at = :at
     told = :told;
 
 -- name: known_outcomes
-SELECT schedule, nominal FROM outcome WHERE (schedule, nominal) IN (VALUES (?, ?));
+SELECT schedule, nominal FROM outcome
+WHERE schedule IN (SELECT value FROM json_each(:ids))
+    AND nominal BETWEEN :least AND :greatest;
 
 -- name: outcome
 SELECT run FROM outcome WHERE schedule = :schedule AND nominal = :nominal;
