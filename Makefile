@@ -25,7 +25,8 @@ demo: $(STAMP)-demo
 	@echo "All runs:              $(BIN)/nborch flow-run ls"
 
 # The files of tests are shared out over processors; some tests need two to themselves.
-PYTEST := -m pytest -n auto --maxprocesses 2 --dist loadfile
+# NB. In the order of their names, with the short ones (unit) at the end.
+PYTEST := -m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)-test browser
 	$(BIN)/python $(PYTEST)

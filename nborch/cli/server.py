@@ -53,7 +53,7 @@ def start(  # noqa: PLR0913  # its options
     Only this machine reaches it, and only who has the token: it stands in the address
     that is printed. With --host 0.0.0.0 other machines reach it as well, who need the
     token or the password; what they send is not encrypted. Let a proxy do that, and
-    name its address with --url https://...
+    name its address with --url https://... A second address is for who is to look only.
 
     The password may also stand in NBORCH_SERVER_PASSWORD, a token in
     NBORCH_SERVER_TOKEN.
@@ -70,15 +70,16 @@ def start(  # noqa: PLR0913  # its options
 
     token = _given_token() or kept_token(_token_path(home), anew=new_token)
     is_local = listening.is_loopback(host)
-    guard = guard_of(
-        Keys(token, typed), sockets, is_local=is_local, names=names, url=url
-    )
+    keys = Keys(token, typed)
+    guard = guard_of(keys, sockets, is_local=is_local, names=names, url=url)
     address = listening.address_of(host, sockets, guard.base_url)
 
     def ready() -> None:
-        note_address(home, f"{url.rstrip('/')}/" if url else address)
+        shown = f"{url.rstrip('/')}/" if url else address
+        note_address(home, shown)
         way_in = f"{address}login?token={token}"
-        _tell(home, way_in, is_local=is_local)
+        to_look = f"{shown}login?token={keys.looking_token}"
+        _tell(home, way_in, to_look if url or not is_local else None, is_local=is_local)
         if not no_browser:
             _open(home, way_in)
 
@@ -163,8 +164,10 @@ def _redirect_path(home: Home) -> Path:
     return home.folder / "server" / "open.html"
 
 
-def _tell(home: Home, way_in: str, *, is_local: bool) -> None:
+def _tell(home: Home, way_in: str, to_look: str | None, *, is_local: bool) -> None:
     click.echo(f"nborch shows {home.folder}\n\n  {way_in}\n")
+    if to_look is not None:
+        click.echo(f"For who is to look, and to change nothing:\n\n  {to_look}\n")
     if not is_local:
         click.echo(
             "Other machines reach this server, too: they need the token or the "

@@ -1,5 +1,6 @@
 """Keys: a token or a password lets people in, and a cookie stands for it then."""
 
+import base64
 import hashlib
 import hmac
 import os
@@ -20,6 +21,9 @@ SESSION_SECONDS = 30 * 86_400
 #: Attempts at a password: so many at once, and then one in so many seconds.
 ATTEMPTS, ATTEMPT_SECONDS = 5, 2.0
 
+#: What a session begins with, by what it is for.
+_ALL, _LOOKS = "1", "look"
+
 #: What stands in the file of a token at most; it has 43 characters.
 _LONGEST = 200
 
@@ -33,6 +37,11 @@ class Keys:
     >>> keys = Keys("s3cret")
     >>> session = keys.session()
     >>> keys.is_session(session), keys.is_session(session + "x")
+    (True, False)
+
+    There is another token that follows from the first, for who is to look only:
+
+    >>> keys.only_looks(keys.session(only_looks=True)), keys.only_looks(session)
     (True, False)
 
     Parameters
@@ -52,6 +61,8 @@ class Keys:
         self._clock = clock
         secret = f"{len(token)}:{token}{password or ''}".encode()
         self._key = hashlib.sha256(b"nborch session\n" + secret).digest()
+        #: Lets people look, and change nothing.
+        self.looking_token = _looking_token(token)
         self._attempts, self._since = float(ATTEMPTS), clock()
 
     @property
@@ -62,6 +73,10 @@ class Keys:
     def is_token(self, text: str) -> bool:
         """Tell whether a text is the token, in the same time whatever it is."""
         return _is_same(text, self.token)
+
+    def is_looking_token(self, text: str) -> bool:
+        """Tell whether a text is the token of who may look only."""
+        return _is_same(text, self.looking_token)
 
     def opens(self, text: str) -> bool:
         """Tell whether what somebody typed is the token or the password."""
@@ -80,9 +95,10 @@ class Keys:
         self._attempts -= 1
         return True
 
-    def session(self) -> str:
+    def session(self, *, only_looks: bool = False) -> str:
         """Return what the cookie of a browser is to hold from now on."""
-        facts = f"1.{int(self._clock()) + SESSION_SECONDS}.{secrets.token_hex(8)}"
+        kind = _LOOKS if only_looks else _ALL
+        facts = f"{kind}.{int(self._clock()) + SESSION_SECONDS}.{secrets.token_hex(8)}"
         return f"{facts}.{self._sign('session', facts)}"
 
     def is_session(self, text: str) -> bool:
@@ -92,6 +108,10 @@ class Keys:
             return False
         _, until, _ = facts.split(".")
         return self._clock() < int(until)
+
+    def only_looks(self, session: str) -> bool:
+        """Tell whether a session, one that goes on, may change nothing."""
+        return session.partition(".")[0] != _ALL
 
     def xsrf(self, session: str) -> str:
         """Return what a page of a session sends along with each change."""
@@ -113,6 +133,12 @@ def _is_same(text: str, expected: str) -> bool:
         for each in (text, expected)
     )
     return hmac.compare_digest(one, other)
+
+
+def _looking_token(token: str) -> str:
+    # NB. Nobody finds the way back from it.
+    told = hashlib.sha256(b"nborch looks\n" + token.encode()).digest()
+    return f"look-{base64.urlsafe_b64encode(told).decode().rstrip('=')}"
 
 
 def new_token() -> str:

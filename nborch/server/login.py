@@ -20,15 +20,15 @@ class Login(PageHandler, Gate):
     What it redirects to is below its own address, whatever is asked for.
     """
 
-    is_open = True
+    is_open = is_for_all = True
 
     async def get(self) -> None:
         """Take the token of the address for a cookie, or show the form."""
-        token = self.get_query_argument("token", None)
+        keys, token = self.guard.keys, self.get_query_argument("token", None)
         if token is None:
             self.answer_page(login_page(self, ""))
-        elif self.guard.keys.is_token(token):
-            self.let_in()
+        elif (only_looks := keys.is_looking_token(token)) or keys.is_token(token):
+            self.let_in(only_looks=only_looks)
             self.redirect(self.site.base_url + self._next(), status=303)
         else:
             why = "That token is not the one of this server, or not any more."
@@ -42,9 +42,10 @@ class Login(PageHandler, Gate):
             raise Problem(
                 429, "too-many-attempts", "That was tried too often. Wait a little."
             )
-        if not keys.opens(secret):
+        only_looks = keys.is_looking_token(secret)
+        if not only_looks and not keys.opens(secret):
             raise Problem(401, "unauthenticated", "That is not right. Try again.")
-        self.let_in()
+        self.let_in(only_looks=only_looks)
         self.answer({"next": self.site.base_url + self._next()})
 
     def _check_page(self) -> None:
@@ -57,6 +58,8 @@ class Login(PageHandler, Gate):
 
 class Logout(PageHandler, Gate):
     """Lets people out."""
+
+    is_for_all = True
 
     async def post(self) -> None:
         """End what this browser was let in for."""

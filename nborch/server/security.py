@@ -3,8 +3,9 @@
 Each request is looked at before anything of it is done, whatever its address: that it
 was meant for this server (a name of it in ``Host``), that no other site's page has sent
 it (``Origin`` and what browsers tell besides), who asks (a token, or the cookie of a
-session), and, if it may change something in the name of a cookie, that a page of ours
-has sent it. Inside Jupyter its own gate does the same.
+session), that who may look only changes nothing, and, if it may change something in the
+name of a cookie, that a page of ours has sent it. Inside Jupyter its own gate does the
+same.
 """
 
 import re
@@ -115,8 +116,23 @@ class Gate(RequestHandler):
                 "Say who asks: with the header Authorization: Bearer TOKEN, or in a "
                 "browser by the address that `nborch server start` has printed.",
             )
-        if self.current_user == "session" and self.request.method not in _READS:
-            self._check_page()
+        if self.request.method not in _READS:
+            if self.only_looks and not getattr(self, "is_for_all", False):
+                raise Problem(
+                    403,
+                    "forbidden",
+                    "You came in to look, and change nothing. Who has started the "
+                    "server knows the address that lets you in for all.",
+                )
+            if self.current_user == "session":
+                self._check_page()
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether who asks may change nothing."""
+        if self.current_user == "session":
+            return self.guard.keys.only_looks(self._session())
+        return bool(self.current_user == "looking token")
 
     def _check_host(self) -> None:
         hosts = self.request.headers.get_list("Host")
@@ -155,8 +171,11 @@ class Gate(RequestHandler):
         if given:
             # NB. Whoever shows a token means it: a cookie beside it does not count.
             scheme, _, token = given[0].partition(" ")
-            is_known = scheme.lower() == "bearer" and keys.is_token(token.strip())
-            return "token" if is_known and len(given) == 1 else None
+            if scheme.lower() != "bearer" or len(given) > 1:
+                return None
+            if keys.is_token(token.strip()):
+                return "token"
+            return "looking token" if keys.is_looking_token(token.strip()) else None
         return "session" if keys.is_session(self._session()) else None
 
     def _session(self) -> str:
@@ -180,12 +199,12 @@ class Gate(RequestHandler):
     def check_xsrf_cookie(self) -> None:
         """Leave it to `prepare`."""
 
-    def let_in(self) -> None:
+    def let_in(self, *, only_looks: bool = False) -> None:
         """Give the browser the cookie of a new session."""
         guard = self.guard
         self.set_cookie(
             guard.cookie,
-            guard.keys.session(),
+            guard.keys.session(only_looks=only_looks),
             path=guard.base_url,
             max_age=SESSION_SECONDS,
             httponly=True,

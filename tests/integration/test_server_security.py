@@ -740,6 +740,64 @@ def test_a_token_is_kept_and_made_anew(tmp_path):
     assert [each.name for each in Path(tmp_path / "server").iterdir()] == ["token"]
 
 
+def looking(door):
+    """Return what is sent by who may look only: a program, and a page of a browser."""
+    keys = door.keys
+    session = keys.session(only_looks=True)
+    page = {
+        "Cookie": f"{door.guard.cookie}={session}",
+        "X_XSRFToken": keys.xsrf(session),
+    }
+    return {"Authorization": f"Bearer {keys.looking_token}"}, page
+
+
+def test_who_may_look_only_changes_nothing(door):
+    """S19: A token that only reads is refused by each address that changes something."""
+    before = door.ask("/api/work-pools", **BEARER).body
+    tried = 0
+    for path, methods, handler in door.routes():
+        for method in {"POST", "PUT", "PATCH", "DELETE"}.intersection(methods):
+            if getattr(handler, "is_for_all", False):
+                assert path in {"/login", "/logout"}
+                continue
+            tried += 1
+            for asks in looking(door):
+                told = door.ask(path, method, b'{"name": "p"}', **asks, **JSON)
+                assert told.status == 403, (method, path)
+                assert b"came in to look" in told.body
+
+    assert tried > 20
+    assert door.ask("/api/work-pools", **BEARER).body == before
+
+
+def test_who_may_look_sees_all(door):
+    """S19: Pages and the API tell who may look only the same as others."""
+    for asks in looking(door):
+        for path in ("/", "/api/runs", "/deployments", "/settings", "/api/work-pools"):
+            assert door.ask(path, **asks).status == 200, path
+        assert door.ask("/logout", "POST", b"{}", **asks, **JSON).status == 200
+
+
+def test_the_way_in_to_look(door):
+    """S19: The address and the form give a session of that kind, and no other."""
+    keys = door.keys
+    by_address = door.ask(f"/login?token={keys.looking_token}")
+    typed = json.dumps({"secret": keys.looking_token}).encode()
+    by_form = door.ask("/login", "POST", typed, **JSON)
+
+    assert (by_address.status, by_form.status) == (303, 200)
+    for told in (by_address, by_form):
+        cookie = told.headers["set-cookie"].partition(";")[0]
+        session = cookie.partition("=")[2].strip('"')
+        assert keys.is_session(session)
+        assert keys.only_looks(session)
+        # What it begins with is signed.
+        forged = "1" + session.removeprefix("look")
+        assert door.ask("/api/runs", Cookie=f"nborch={forged}").status == 401
+    assert keys.looking_token != Keys("another").looking_token
+    assert not keys.only_looks(keys.session())
+
+
 def test_the_decorator_refuses_by_itself():
     """S59: A handler that a gate forgot is still shut."""
     from nborch.server.problems import Problem
