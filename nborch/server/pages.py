@@ -100,6 +100,8 @@ def document(
     first = {
         "page": page,
         "xsrf": handler.xsrf(),
+        # Whether buttons that change something are of no use here.
+        "looks": getattr(handler, "only_looks", False),
         "seq": sequence,
         "now": time.time(),
         "version": nborch.__version__,

@@ -67,12 +67,16 @@ class Site:
         """Return the address of a page."""
         return f"{self.served.base}/{path}"
 
+    @property
+    def ids(self):
+        """What stands in the addresses of pages."""
+        made = self.made
+        deployment = made.deployments["nightly"].id
+        return {"live": made.live, "failed": made.failed, "deployment": deployment}
+
     def paths(self):
         """Return an address of each kind of page."""
-        made = self.made
-        ids = {"live": made.live, "failed": made.failed}
-        ids["deployment"] = made.deployments["nightly"].id
-        return [path.format(**ids) for path in PAGES]
+        return [path.format(**self.ids) for path in PAGES]
 
     def told(self, of="load-orders", **details):
         """Return a run that begins now, and goes on as the test tells it."""

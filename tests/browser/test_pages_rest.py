@@ -5,6 +5,8 @@ import re
 import pytest
 from page_site import until
 
+from nborch.server.keys import Keys
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -155,3 +157,46 @@ def test_what_is_not_there_is_said_and_leads_back(look, site_of_few):
 
     page.get_by_role("link", name="All runs", exact=True).click()
     page.locator(".run-row").first.wait_for()
+
+
+CHANGES = re.compile(
+    "^(New |Run( |$)|Pause|Resume|Change|Delete|Clear|Backfill|Cancel|Retry)"
+)
+
+
+def changing(page):
+    """Return how many buttons one sees that change something."""
+    found = page.locator("main button:visible")
+    names = found.evaluate_all(
+        "all => all.map((e) => e.ariaLabel || e.textContent.trim())"
+    )
+    return sum(CHANGES.match(name) is not None for name in names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("runs/{live}", "deployments", "deployments/{deployment}", "work-pools"),
+        *("work-pools/nightly", "concurrency-limits", "cache"),
+    ],
+)
+def test_who_may_look_only_sees_what_others_see_without_their_buttons(
+    browser, look, site_of_few, path
+):
+    """Nothing is offered that would be refused, and nothing else is left out."""
+    token = site_of_few.served.way_in.partition("token=")[2]
+    path = path.format(**site_of_few.ids)
+    known = look(site_of_few, path)
+    heading = known.locator("h1").inner_text()
+    until(known, "document.querySelector('main button') !== null")
+    assert changing(known) > 0
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+
+    page.goto(f"{site_of_few.served.base}/login?token={Keys(token).looking_token}")
+    page.goto(site_of_few.address(path))
+    page.locator(".condition", has_text="Live, to look").wait_for()
+
+    assert page.locator("h1").inner_text() == heading
+    assert changing(page) == 0
+    context.close()

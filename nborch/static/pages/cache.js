@@ -46,7 +46,7 @@ export function showCache(shell) {
   const place = element("div");
   const refresh = later(SOON, async () => draw(await ask("cache")));
   const draw = (/** @type {Cache} */ cache) => redraw(place, ...partsOf(cache, refresh));
-  const clear = button("Clear", { sign: "trash", act: () => clearCache(null, refresh) });
+  const clear = button("Clear", { sign: "trash", changes: true, act: () => clearCache(null, refresh) });
   shell.head("Cache", { actions: [clear] });
   shell.main.append(place);
   draw(first.data.cache);
@@ -117,6 +117,7 @@ function rowOf(task, most, refresh) {
     sign: "trash",
     kind: "quiet",
     isBare: true,
+    changes: true,
     act: () => clearCache(task.task, refresh),
   });
   return element(

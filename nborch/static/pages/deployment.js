@@ -141,19 +141,39 @@ class DeploymentPage {
   #buttons() {
     const { deployment } = this;
     const { paused } = deployment;
-    const turn = button(paused ? "Resume" : "Pause", { sign: paused ? "play" : "pause" });
+    const turn = button(paused ? "Resume" : "Pause", {
+      sign: paused ? "play" : "pause",
+      changes: true,
+    });
     set(turn, "title", paused ? "Let its schedules go on" : "Let its schedules rest");
     acts(turn, async () => {
       this.#take(await tell("POST", `${this.#path}/${paused ? "resume" : "pause"}`));
     });
     const hasSchedules = deployment.schedules.length > 0;
     return [
-      button("Run", { sign: "play", kind: "main", act: () => runNow(this.deployment) }),
+      button("Run", {
+        sign: "play",
+        kind: "main",
+        changes: true,
+        act: () => runNow(this.deployment),
+      }),
       ...(hasSchedules || paused ? [turn] : []),
       ...(hasSchedules
-        ? [button("Backfill", { sign: "history", act: () => backfill(this.deployment) })]
+        ? [
+            button("Backfill", {
+              sign: "history",
+              changes: true,
+              act: () => backfill(this.deployment),
+            }),
+          ]
         : []),
-      button("Delete", { sign: "trash", kind: "quiet", isBare: true, act: () => this.#remove() }),
+      button("Delete", {
+        sign: "trash",
+        kind: "quiet",
+        isBare: true,
+        changes: true,
+        act: () => this.#remove(),
+      }),
     ];
   }
 
@@ -220,6 +240,7 @@ class DeploymentPage {
       sign: active ? "pause" : "play",
       kind: "quiet",
       isBare: true,
+      changes: true,
     });
     set(turn, "aria-label", `${active ? "Pause" : "Resume"} the schedule: ${oneLine(words, 120)}`);
     acts(turn, async () => {

@@ -53,7 +53,7 @@ function listOf(items) {
 /** @param {Deployment} deployment */
 function cardOf(deployment) {
   const { id, name, flow, paused, schedules, last, work_pool: pool, tags } = deployment;
-  const run = button("Run", { sign: "play", act: () => runNow(deployment) });
+  const run = button("Run", { sign: "play", changes: true, act: () => runNow(deployment) });
   run.setAttribute("aria-label", `Run ${deployment.full_name}`);
   return element(
     "li",

@@ -38,7 +38,11 @@ export function showLimits(shell) {
   const draw = (/** @type {Limit[]} */ limits) => {
     redraw(place, limits.length ? listOf(limits, refresh) : nothing());
   };
-  const create = button("New limit", { sign: "plus", act: () => editLimit(null, refresh) });
+  const create = button("New limit", {
+    sign: "plus",
+    changes: true,
+    act: () => editLimit(null, refresh),
+  });
   shell.head("Concurrency limits", { actions: [create] });
   shell.main.append(place);
   draw(first.data.limits.items);
@@ -65,10 +69,10 @@ function cardOf(limit, refresh) {
   const { holders, name, slots, in_use: used, slot_decay_per_second: decay } = limit;
   const shown = Number.isInteger(used) ? String(used) : used.toFixed(1);
   const told = slots ? `${shown} of ${slots} in use` : "Closed: nothing passes";
-  const change = button("Change", { sign: "edit", kind: "quiet", isBare: true });
+  const change = button("Change", { sign: "edit", kind: "quiet", isBare: true, changes: true });
   set(change, "aria-label", `Change ${name}`);
   change.addEventListener("click", () => editLimit(limit, refresh));
-  const remove = button("Delete", { sign: "trash", kind: "quiet", isBare: true });
+  const remove = button("Delete", { sign: "trash", kind: "quiet", isBare: true, changes: true });
   set(remove, "aria-label", `Delete ${name}`);
   remove.addEventListener("click", () => removeLimit(limit, refresh));
   return element(

@@ -4,6 +4,7 @@ import { element, set } from "../elements.js";
 import { badge } from "../icons.js";
 import { lookOf } from "../states.js";
 import { oneLine } from "../words.js";
+import { first } from "./place.js";
 import { sign } from "./signs.js";
 
 /**
@@ -22,9 +23,10 @@ import { sign } from "./signs.js";
  * @param {() => void} [look.act]
  * @param {string} [look.title]
  * @param {boolean} [look.isBare] whether only the sign is seen
+ * @param {boolean} [look.changes] whether it is not for who may look only
  */
 export function button(label, look = {}) {
-  const { kind = "plain", act, title, isBare } = look;
+  const { kind = "plain", act, title, isBare, changes } = look;
   return element(
     "button",
     {
@@ -32,6 +34,7 @@ export function button(label, look = {}) {
       class: `button ${kind}${isBare ? " bare" : ""}`,
       title: title ?? (isBare ? label : null),
       "aria-label": isBare ? label : null,
+      hidden: changes && first.looks,
       click: act,
     },
     look.sign && sign(look.sign),

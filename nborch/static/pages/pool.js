@@ -61,8 +61,8 @@ export function showPool(shell) {
     redraw(
       actions,
       pauseButton(pool, refresh),
-      button("Change", { sign: "edit", act: () => editPool(pool, refresh) }),
-      button("Delete", { sign: "trash", kind: "quiet", isBare: true, act: remove }),
+      button("Change", { sign: "edit", changes: true, act: () => editPool(pool, refresh) }),
+      button("Delete", { sign: "trash", kind: "quiet", isBare: true, changes: true, act: remove }),
     );
     about.replaceChildren(
       ...(pool.description

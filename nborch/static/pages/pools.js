@@ -36,7 +36,11 @@ export function showPools(shell) {
     ]);
     draw(pools.items, workers.items);
   });
-  const create = button("New pool", { sign: "plus", act: () => editPool(null, refresh) });
+  const create = button("New pool", {
+    sign: "plus",
+    changes: true,
+    act: () => editPool(null, refresh),
+  });
   shell.head("Work pools", { actions: [create] });
   const place = element("div");
   shell.main.append(place);
@@ -121,7 +125,10 @@ export function load({ limit, running }) {
  * @param {() => void} refresh
  */
 export function pauseButton({ name, paused }, refresh) {
-  const made = button(paused ? "Resume" : "Pause", { sign: paused ? "play" : "pause" });
+  const made = button(paused ? "Resume" : "Pause", {
+    sign: paused ? "play" : "pause",
+    changes: true,
+  });
   set(made, "aria-label", `${paused ? "Resume" : "Pause"} ${name}`);
   return acts(made, async () => {
     await tell("PATCH", `work-pools/${part(name)}`, { paused: !paused });

@@ -245,12 +245,16 @@ class RunPage {
     const made = [];
     if (can.includes("resume")) {
       made.push(
-        acts(button("Resume", { sign: "play" }), async () => this.#say(await act("resume"))),
+        acts(button("Resume", { sign: "play", changes: true }), async () =>
+          this.#say(await act("resume")),
+        ),
       );
     }
     if (can.includes("retry")) {
       made.push(
-        acts(button("Retry", { sign: "retry" }), async () => this.#say(await act("retry"))),
+        acts(button("Retry", { sign: "retry", changes: true }), async () =>
+          this.#say(await act("retry")),
+        ),
       );
     }
     if (can.includes("cancel")) {
@@ -265,7 +269,7 @@ class RunPage {
           isDanger: true,
           act: async () => this.#say(await act("cancel")),
         });
-      made.push(button("Cancel", { sign: "stop", act: open }));
+      made.push(button("Cancel", { sign: "stop", changes: true, act: open }));
     }
     this.actions.replaceChildren(...made);
   }

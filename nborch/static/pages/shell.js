@@ -133,7 +133,8 @@ export class Shell {
   /** @param {Condition} condition */
   #show(condition) {
     set(this.condition, "data-condition", condition);
-    const label = { live: "Live", lost: "Reconnecting…", refused: "Signed out" }[condition];
+    const live = first.looks ? "Live, to look" : "Live";
+    const label = { live, lost: "Reconnecting…", refused: "Signed out" }[condition];
     say(this.condition, label);
     set(this.condition, "title", label);
     set(this.banner, "hidden", condition === "live");
