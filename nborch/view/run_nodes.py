@@ -121,11 +121,14 @@ class RunNode:
 
     def note(self, facts: Mapping[str, Any]) -> bool:
         """Take what became known of the run; tell whether that is to be seen."""
+        upstream: list[str] | None = facts.get("upstream", self.upstream)
+        is_seen = upstream != self.upstream
+        self.upstream = upstream
         name = facts.get("name")
-        if name is None or name == self.name or self.kind == "cell":
-            return False
-        self.name = str(name)
-        return True
+        if name is not None and name != self.name and self.kind != "cell":
+            self.name = str(name)
+            is_seen = True
+        return is_seen
 
     def stand(self, record: RunRecord) -> None:
         """Take where the run stands now, as a store tells it."""

@@ -10,6 +10,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from nborch.home import open_home
+from nborch.runs import RunKind
+from nborch.settings import load_settings
+from nborch.view.model import RunView
+
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and locks of POSIX"),
     # jupyter_client's sockets and event loops, not ours to fix.
@@ -510,3 +515,30 @@ def test_submitted_tasks_are_waited_for(kernel):
     assert ran.result == "1 ran (one)", ran
     assert kernel("a").result == "2"
     assert statuses(kernel) == {"one": "fresh"}
+
+
+def test_the_run_of_a_session_tells_which_cell_came_of_which(kernel, tmp_path):
+    """Its graph has lines between cells, also for those that were restored."""
+    run(kernel, ["n = 1", LOAD, CLEAN, SUM, "n = 2", LOAD, CLEAN, CLEAN])
+
+    home = open_home(load_settings(environ={"NBORCH_HOME": str(tmp_path / "home")}))
+    records = home.store.records(kinds=(RunKind.TASK,))[::-1]
+    names = {each.run.id: f"{each.run.of} {n}" for n, each in enumerate(records)}
+    told = {
+        names[each.run.id]: [names[n] for n in each.run.details.get("upstream", ())]
+        for each in records
+    }
+    view = RunView.from_store(home.store, records[0].run.parent_id)
+    home.close()
+
+    assert told == {
+        "load 0": [],
+        "clean 1": ["load 0"],
+        "sum 2": ["clean 1"],
+        "load 3": [],
+        "clean 4": ["load 3"],
+        "clean 5": ["load 3"],
+    }
+    nodes = view.snapshot()["nodes"]
+    shown = {names[e["id"]]: [names[n] for n in e.get("upstream", ())] for e in nodes}
+    assert shown == told

@@ -109,6 +109,17 @@ class History:
         earlier = bisect_left(numbers, before)
         return self._steps.get(numbers[earlier - 1]) if earlier else None
 
+    def upstream(self, run: CellRun) -> dict[str, CellRun]:
+        """Return the last run of each task that a run has read from, by name read."""
+        found = {}
+        for name in sorted(run.reads):
+            source = self.writer(name, run.number)
+            if isinstance(source, CellRun) and source.identity != run.identity:
+                latest = self.latest.get(source.identity)
+                if latest is not None:
+                    found[name] = latest
+        return found
+
     def step(self, number: int) -> Step | None:
         """Return the step with this number, if it is remembered."""
         return self._steps.get(number)

@@ -74,8 +74,12 @@ class Notes:
         previous = None
         if run.outcome is not Outcome.CACHED:
             previous = self.history.previous(run, context)
+        upstream = self.history.upstream(run).values()
         self.history.note_task(run)
         facts: dict[str, Any] = {"ran": run.to_json()}
+        if upstream and context.sink is None:
+            # NB. Of a notebook's run the runner tells it: its runs have other ids.
+            facts["upstream"] = list({each.run_id: None for each in upstream})
         if state.is_completed():
             facts[MADE] = self._made_by(cell, run).to_json()
         if self.history.notebook:

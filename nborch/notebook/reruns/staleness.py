@@ -106,14 +106,7 @@ class Survey:
 
     def upstream(self, run: CellRun) -> dict[str, CellRun]:
         """Return the last run of each task that a run has read from, by name read."""
-        found = {}
-        for name in sorted(run.reads):
-            source = self.history.writer(name, run.number)
-            if isinstance(source, CellRun) and source.identity != run.identity:
-                latest = self.history.latest.get(source.identity)
-                if latest is not None:
-                    found[name] = latest
-        return found
+        return self.history.upstream(run)
 
     def ingredients(self, run: CellRun) -> Ingredients | None:
         """Return what would go into the cell if it ran now; None if it is unknown."""
