@@ -8,6 +8,7 @@ from typing import Any
 from nborch.annotations import Annotation, allow_failure, quote, unmapped
 from nborch.exceptions import MappingLengthMismatch, MappingMissingIterable
 from nborch.futures import Future, FutureList
+from nborch.nested import fields_of_model
 from nborch.parameters import bind
 from nborch.states import State
 
@@ -105,7 +106,7 @@ def _is_one(value: Any) -> bool:
     if isinstance(value, str | bytes | bytearray | Mapping | io.IOBase):
         return True
     kind = type(value)
-    return hasattr(kind, "columns") or hasattr(kind, "__pydantic_fields__")
+    return hasattr(kind, "columns") or fields_of_model(kind) is not None
 
 
 def _items(value: Any) -> Any:

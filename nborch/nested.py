@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["hold", "replaced"]
+__all__ = ["fields_of_model", "hold", "replaced"]
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 #: Whether instances of a type are looked into, as far as it has been asked.
@@ -24,10 +24,19 @@ def _is_looked_into(kind: type) -> bool:
     known = _looked_into.get(kind)
     if known is None:
         known = issubclass(kind, list | tuple | dict | set | frozenset) or (
-            dataclasses.is_dataclass(kind) or hasattr(kind, "__pydantic_fields__")
+            dataclasses.is_dataclass(kind) or fields_of_model(kind) is not None
         )
         _looked_into[kind] = known
     return known
+
+
+def fields_of_model(kind: type) -> Mapping[str, Any] | None:
+    """Return the fields of a class of pydantic's models, None for any other class."""
+    if not hasattr(kind, "__pydantic_validator__"):
+        return None
+    # NB. Before pydantic 2.10 they have no other name than `model_fields`.
+    known = getattr(kind, "__pydantic_fields__", None)
+    return getattr(kind, "model_fields", None) if known is None else known
 
 
 def hold(values: Iterable[Any], wanted: tuple[type, ...], opaque: type) -> bool:
@@ -167,6 +176,5 @@ def _fields(value: Any) -> list[str]:
     if dataclasses.is_dataclass(value):
         names: Iterable[str] = (field.name for field in dataclasses.fields(value))
     else:
-        model: Mapping[str, Any] = type(value).__pydantic_fields__
-        names = model
+        names = fields_of_model(type(value)) or ()
     return [name for name in names if hasattr(value, name)]
