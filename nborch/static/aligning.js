@@ -10,26 +10,37 @@ const HELD = 10_000;
  * Order each layer by the mean rank of the neighbours one layer before.
  * @param {Places} places
  * @param {boolean} forth
+ * @returns {boolean} whether anything is in another order than before
  */
 export function order(places, forth) {
-  const neighbours = forth ? places.above : places.below;
-  const rank = new Float64Array(places.x.length);
-  const mean = new Float64Array(places.x.length);
-  const last = places.layers.length - 1;
+  const { layers, rank, mean } = places;
+  // NB. Not by methods of the list: it is gone through when the browser has hardly begun
+  // to translate what it runs.
+  const { starts, all } = forth ? places.above : places.below;
+  const last = layers.length - 1;
+  let isOther = false;
   for (let step = 1; step <= last; step += 1) {
-    const before = places.layers[forth ? step - 1 : last - step + 1];
-    const layer = places.layers[forth ? step : last - step];
+    const before = layers[forth ? step - 1 : last - step + 1];
+    const layer = layers[forth ? step : last - step];
     for (let n = 0; n < before.length; n += 1) rank[before[n]] = n;
     let isSorted = true;
+    let latest = -Infinity;
     for (let n = 0; n < layer.length; n += 1) {
-      const near = neighbours[layer[n]];
+      const place = layer[n];
+      const end = starts[place + 1];
       let total = 0;
-      for (const other of near) total += rank[other];
-      mean[layer[n]] = near.length ? total / near.length : n;
-      isSorted &&= n === 0 || mean[layer[n - 1]] <= mean[layer[n]];
+      for (let at = starts[place]; at < end; at += 1) total += rank[all[at]];
+      const count = end - starts[place];
+      const middle = count ? total / count : n;
+      mean[place] = middle;
+      if (middle < latest) isSorted = false;
+      latest = middle;
     }
-    if (!isSorted) layer.sort((one, other) => mean[one] - mean[other]);
+    if (isSorted) continue;
+    isOther = true;
+    layer.sort((one, other) => mean[one] - mean[other]);
   }
+  return isOther;
 }
 
 /**
@@ -38,28 +49,31 @@ export function order(places, forth) {
  * @param {number} sweeps
  */
 export function align(places, sweeps) {
-  for (const layer of places.layers) {
-    settle(places, layer, places.room(layer.length).wished.fill(0, 0, layer.length));
-  }
-  const count = places.layers.length;
+  const { layers, sizes, x, wished } = places;
+  for (const layer of layers) settle(places, layer, wished);
   for (let sweep = 0; sweep < sweeps; sweep += 1) {
     const forth = sweep % 2 === 1;
-    const neighbours = forth ? places.above : places.below;
-    for (let step = 0; step < count; step += 1) {
-      const layer = places.layers[forth ? step : count - 1 - step];
-      const { wished } = places.room(layer.length);
+    const { starts, all } = forth ? places.above : places.below;
+    for (let step = 0; step < layers.length; step += 1) {
+      const layer = layers[forth ? step : layers.length - 1 - step];
       for (let n = 0; n < layer.length; n += 1) {
-        const near = neighbours[layer[n]];
-        wished[n] = near.length ? places.mean(near) : places.x[layer[n]];
+        const place = layer[n];
+        const end = starts[place + 1];
+        let total = 0;
+        for (let at = starts[place]; at < end; at += 1) total += x[all[at]];
+        const count = end - starts[place];
+        wished[n] = count ? total / count : x[place];
       }
       settle(places, layer, wished);
     }
   }
-  let left = places.x.length ? Infinity : 0;
-  places.x.forEach((x, place) => {
-    left = Math.min(left, x - places.sizes[place] / 2);
-  });
-  places.x = places.x.map((x) => Math.floor((x - left) * 10 + 0.5) / 10);
+  let left = x.length ? Infinity : 0;
+  for (let place = 0; place < x.length; place += 1) {
+    left = Math.min(left, x[place] - sizes[place] / 2);
+  }
+  for (let place = 0; place < x.length; place += 1) {
+    x[place] = Math.floor((x[place] - left) * 10 + 0.5) / 10;
+  }
 }
 
 /**
@@ -68,7 +82,8 @@ export function align(places, sweeps) {
  * @param {Map<string, number>} anchors
  */
 export function grow(places, anchors) {
-  const anchor = places.x.map((_, place) => anchors.get(places.nameOf(place)));
+  const { above, x } = places;
+  const anchor = Array.from(x, (_, place) => anchors.get(places.nameOf(place)));
   anchor.forEach((held, place) => {
     if (held !== undefined) places.weights[place] = HELD;
   });
@@ -80,15 +95,16 @@ export function grow(places, anchors) {
     const { latest, greatest } = led(places, layer, anchor);
     for (const place of layer) {
       const held = anchor[place];
-      const near = places.above[place];
       if (held !== undefined) {
         keys.set(place, held);
         wishes.set(place, held);
-      } else if (near.length) {
+      } else if (!above.isEmpty(place)) {
         let total = 0;
-        for (const upper of near) total += latest.get(upper) ?? places.x[upper];
-        keys.set(place, total / near.length);
-        wishes.set(place, places.mean(near));
+        for (let n = above.starts[place]; n < above.starts[place + 1]; n += 1) {
+          total += latest.get(above.all[n]) ?? x[above.all[n]];
+        }
+        keys.set(place, total / (above.starts[place + 1] - above.starts[place]));
+        wishes.set(place, above.mean(place, x));
       } else {
         keys.set(place, Infinity);
         wishes.set(place, greatest);
@@ -116,7 +132,7 @@ export function grow(places, anchors) {
  * @param {number[]} layer
  * @param {(number | undefined)[]} anchor
  */
-function led(places, layer, anchor) {
+function led({ above: { all, starts } }, layer, anchor) {
   /** @type {Map<number, number>} */
   const latest = new Map();
   let greatest = -Infinity;
@@ -124,8 +140,8 @@ function led(places, layer, anchor) {
     const held = anchor[place];
     if (held === undefined) continue;
     greatest = Math.max(greatest, held);
-    for (const upper of places.above[place]) {
-      latest.set(upper, Math.max(held, latest.get(upper) ?? held));
+    for (let n = starts[place]; n < starts[place + 1]; n += 1) {
+      latest.set(all[n], Math.max(held, latest.get(all[n]) ?? held));
     }
   }
   return { latest, greatest: greatest === -Infinity ? 0 : greatest };
@@ -141,15 +157,14 @@ function led(places, layer, anchor) {
  * @param {ArrayLike<number>} wished
  */
 function settle(places, layer, wished) {
-  const { sizes, isPassage, weights, x } = places;
-  const { offsets, means, heavy, counts } = places.room(layer.length);
+  const { gap, sizes, boxes, weights, x, offsets, means, heavy, counts } = places;
   let [pools, offset] = [0, 0];
   for (let n = 0; n < layer.length; n += 1) {
     const place = layer[n];
     if (n) {
       const before = layer[n - 1];
-      const isNear = isPassage[before] || isPassage[place];
-      offset += (sizes[before] + sizes[place]) / 2 + (isNear ? places.gap / 2 : places.gap);
+      const isNear = before >= boxes || place >= boxes;
+      offset += (sizes[before] + sizes[place]) / 2 + (isNear ? gap / 2 : gap);
     }
     offsets[n] = offset;
     let mean = wished[n] - offset;

@@ -148,7 +148,7 @@ export class Diagram {
     const count = this.arrangement.shownCount;
     const told = `Graph of ${count} ${count === 1 ? "run" : "runs"}.`;
     set(surface, "aria-label", `${told} Arrow keys go along the edges.`);
-    this.stage.show(scene, this.arrangement.items);
+    this.stage.show(scene, (id) => this.arrangement.items.get(id));
     this.#took = performance.now() - begun;
   }
 
@@ -161,7 +161,7 @@ export class Diagram {
     const items = new Set();
     for (const id of nodes) {
       const node = this.model.nodes.get(id);
-      let item = this.arrangement.shown.get(id) ?? null;
+      let item = this.arrangement.showing(id) ?? null;
       while (node && item) {
         if (item.node.id === id) item.node = node;
         items.add(item);
@@ -169,7 +169,7 @@ export class Diagram {
       }
     }
     for (const item of items) {
-      item.members = item.members.map((member) => this.model.nodes.get(member.id) ?? member);
+      item.runs &&= item.runs.map((run) => this.model.nodes.get(run.id) ?? run);
     }
     if (this.#isShown) this.stage.redraw(items);
   }
@@ -190,7 +190,7 @@ export class Diagram {
    * @param {string} id
    */
   select(id) {
-    this.stage.selected = this.arrangement.shown.get(id)?.id ?? "";
+    this.stage.selected = this.arrangement.showing(id)?.id ?? "";
     this.#remark();
   }
 
@@ -205,7 +205,7 @@ export class Diagram {
    * @param {string} id
    */
   reveal(id) {
-    this.#go(this.arrangement.shown.get(id));
+    this.#go(this.arrangement.showing(id));
   }
 
   /** Show all of the graph, laid out anew: what came while it grew finds its best place. */

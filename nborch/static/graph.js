@@ -60,47 +60,33 @@ class Graph {
     this.model = new RunModel(isKept);
     /** @param {Request} message */
     const send = (message) => this.#send(message);
-    /** @param {string} id */
-    const open = (id) => this.#open(id);
     this.header = new Header(this.model, { send, link: options.link ?? null, canAct: this.canAct });
     this.toolbar = new Toolbar(this.model, {
       view: (view) => this.show(view),
       filter: (filter) => this.#filter(filter),
       found: () => this.#goToFound(),
     });
-    this.views = {
-      graph: new Diagram(this.model, { open }),
-      timeline: new Timeline(this.model, { open }),
-      table: new Table(this.model, { open }),
-    };
-    this.drawer = new Drawer(this.model, {
-      send,
-      open,
-      canAsk: this.canAsk,
-      closed: () => this.#close(),
-    });
+    /** @type {{graph: Diagram, timeline?: Timeline, table?: Table}} */
+    this.views = { graph: new Diagram(this.model, this.#told) };
+    /**
+     * All that is known of one run; there is none before one was looked at.
+     * @type {Drawer | null}
+     */
+    this.drawer = null;
     this.empty = element("p", { class: "nb-empty" });
     this.notice = element("p", { class: "nb-notice", role: "status", hidden: true });
-    this.main = element(
-      "div",
-      { class: "nb-main" },
-      ...Object.values(this.views).map((view) => view.element),
-    );
-    this.root = element(
-      "section",
-      { class: "nborch", "aria-label": "Run graph" },
-      this.header.element,
-      this.toolbar.element,
-      this.notice,
-      this.empty,
-      element("div", { class: "nb-body" }, this.main, this.drawer.element),
-    );
+    this.main = element("div", { class: "nb-main" });
+    this.body = element("div", { class: "nb-body" }, this.main);
+    this.root = element("section", { class: "nborch", "aria-label": "Run graph" }, this.body);
     this.root.classList.toggle("nb-page", Boolean(options.isPage));
     this.views.graph.stage.isTall = Boolean(options.isPage);
     /** @type {ViewName} */
     this.view = "graph";
     this.#begin(place);
   }
+
+  /** What the views tell. */
+  #told = { open: (/** @type {string} */ id) => this.#open(id) };
 
   /** @type {(() => void)[]} */
   #ends = [];
@@ -109,11 +95,18 @@ class Graph {
   #askedAt = -Infinity;
   #isInSight = true;
 
+  /** How wide the views are. */
+  #width = 0;
+
   /** @param {HTMLElement} place */
   #begin(place) {
-    place.append(this.root);
     const paint = () => set(this.root, "data-theme", this.options.theme || themeAround());
     paint();
+    place.append(this.root);
+    // NB. Now, when there is hardly anything in the page to lay out for it.
+    this.#measure();
+    this.root.prepend(this.header.element, this.toolbar.element, this.notice, this.empty);
+    this.main.append(this.views.graph.element);
     this.#ends.push(watchTheme(paint));
     this.root.addEventListener("keydown", (event) => this.#key(event));
     const sizes = new ResizeObserver(() => this.#resize());
@@ -124,7 +117,6 @@ class Graph {
     });
     sight.observe(this.root);
     this.#ends.push(() => sight.disconnect());
-    this.views.graph.resize(this.main.clientWidth);
     this.show("graph");
     const { snapshot } = this.connection;
     if (snapshot) this.#receive(snapshot);
@@ -142,7 +134,7 @@ class Graph {
     clearTimeout(this.#noticeTimer);
     for (const end of this.#ends.splice(0)) end();
     for (const view of Object.values(this.views)) view.destroy();
-    this.drawer.destroy();
+    this.drawer?.destroy();
     this.root.remove();
     this.#isDestroyed = true;
   }
@@ -174,10 +166,10 @@ class Graph {
         break;
       }
       case "detail":
-        this.drawer.take(message.id, message.detail);
+        this.drawer?.take(message.id, message.detail);
         break;
       case "log":
-        this.drawer.takeLog(message.id, message.lines ?? [], message.next);
+        this.drawer?.takeLog(message.id, message.lines ?? [], message.next);
         break;
       case "notice":
         this.#notify(message);
@@ -198,12 +190,10 @@ class Graph {
     set(this.main, "hidden", count === 0);
     set(this.empty, "hidden", count > 0);
     say(this.empty, this.#emptyText());
-    this.views[this.view].update(change);
-    for (const [name, view] of Object.entries(this.views)) {
-      // A view that is not shown looks at all when it is.
-      if (name !== this.view && name === "graph") view.update(change);
-    }
-    if (this.drawer.isOpen) {
+    this.#viewOf(this.view).update(change);
+    // The others look at all when they are shown.
+    if (this.view !== "graph") this.views.graph.update(change);
+    if (this.drawer?.isOpen) {
       if (this.model.nodes.has(this.drawer.id)) this.drawer.update();
       else this.#close();
     }
@@ -219,9 +209,8 @@ class Graph {
 
   /** Have a clock only while something goes on. */
   #keepTime() {
-    const { isKept, isLive, nodes } = this.model;
-    const isNeeded = [...nodes.values()].some((node) => node.state.type === "RUNNING");
-    if (isLive || (isNeeded && !isKept)) {
+    const { isKept, isLive } = this.model;
+    if (isLive || (!isKept && this.#isRunning())) {
       if (!this.#timer) this.#timer = window.setInterval(() => this.#tick(), TICK);
     } else {
       clearInterval(this.#timer);
@@ -229,37 +218,62 @@ class Graph {
     }
   }
 
+  #isRunning() {
+    for (const { state } of this.model.nodes.values()) if (state.type === "RUNNING") return true;
+    return false;
+  }
+
   #tick() {
     if (document.hidden || !this.#isInSight) return;
     this.header.tick();
-    this.views[this.view].tick();
-    if (this.drawer.isOpen) this.drawer.tick();
+    this.#viewOf(this.view).tick();
+    if (this.drawer?.isOpen) this.drawer.tick();
+  }
+
+  #measure() {
+    this.root.classList.toggle("nb-narrow", this.root.clientWidth < 560);
+    this.#width = this.main.clientWidth;
+    for (const view of Object.values(this.views)) view.resize(this.#width);
   }
 
   #resize() {
-    this.root.classList.toggle("nb-narrow", this.root.clientWidth < 560);
-    for (const view of Object.values(this.views)) view.resize(this.main.clientWidth);
-    const view = this.views[this.view];
-    if (this.main.clientWidth > 0) view.show();
+    const before = this.#width;
+    this.#measure();
+    if (this.#width > 0 && this.#width !== before) this.#viewOf(this.view).show();
+  }
+
+  /**
+   * Return a view, which is made when it is first looked at.
+   * @param {ViewName} name
+   */
+  #viewOf(name) {
+    const { views } = this;
+    const known = views[name];
+    if (known) return known;
+    const View = name === "table" ? Table : Timeline;
+    const made = new View(this.model, this.#told);
+    Object.assign(views, { [name]: made });
+    this.main.append(made.element);
+    return made;
   }
 
   /** @param {ViewName} name */
   show(name) {
     this.view = name;
     this.toolbar.mark(name);
-    for (const [other, view] of Object.entries(this.views)) {
-      set(view.element, "hidden", other !== name);
-      if (other !== name) view.hide();
+    const shown = this.#viewOf(name);
+    for (const view of Object.values(this.views)) {
+      set(view.element, "hidden", view !== shown);
+      if (view !== shown) view.hide();
     }
-    const view = this.views[name];
-    view.show();
-    view.setFilter(this.toolbar.filter);
-    view.select(this.drawer.id);
+    shown.show();
+    shown.setFilter(this.toolbar.filter);
+    shown.select(this.drawer?.id ?? "");
   }
 
   /** @param {((node: RunNode) => boolean) | null} filter */
   #filter(filter) {
-    this.views[this.view].setFilter(filter);
+    this.#viewOf(this.view).setFilter(filter);
   }
 
   #goToFound() {
@@ -267,7 +281,7 @@ class Graph {
     if (!filter) return;
     for (const node of this.model.nodes.values()) {
       if (filter(node)) {
-        this.views[this.view].reveal(node.id);
+        this.#viewOf(this.view).reveal(node.id);
         return;
       }
     }
@@ -276,17 +290,30 @@ class Graph {
   /** @param {string} id */
   #open(id) {
     if (!this.model.nodes.has(id)) return;
+    this.drawer ??= this.#makeDrawer();
     this.drawer.open(id);
     this.root.classList.add("nb-has-drawer");
-    this.views[this.view].select(id);
+    this.#viewOf(this.view).select(id);
+  }
+
+  #makeDrawer() {
+    const drawer = new Drawer(this.model, {
+      ...this.#told,
+      send: (message) => this.#send(message),
+      canAsk: this.canAsk,
+      closed: () => this.#close(),
+    });
+    this.body.append(drawer.element);
+    return drawer;
   }
 
   #close() {
+    if (!this.drawer) return;
     const { id } = this.drawer;
     const hadFocus = this.drawer.element.matches(":focus-within");
     this.drawer.close();
     this.root.classList.remove("nb-has-drawer");
-    const view = this.views[this.view];
+    const view = this.#viewOf(this.view);
     view.select("");
     if (hadFocus) view.reveal(id);
   }
@@ -305,7 +332,7 @@ class Graph {
     if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey) {
       this.toolbar.search.focus();
       this.toolbar.search.select();
-    } else if (event.key === "Escape" && this.drawer.isOpen) this.#close();
+    } else if (event.key === "Escape" && this.drawer?.isOpen) this.#close();
     else if (event.key === "Escape" && this.toolbar.isFiltering) this.toolbar.clear();
     else return;
     event.preventDefault();

@@ -1,24 +1,11 @@
 // Grouping: what is drawn of a run. Many runs of one task are one item, and so is a
 // subflow that is closed. Items that are open have others within.
 
-/**
- * @typedef {import("./protocol.js").RunNode} RunNode
- *
- * @typedef {object} Item
- * @property {string} id that of its node, or of its first one after "many:"
- * @property {"node" | "many" | "flow"} kind
- * @property {RunNode} node the run; of many the first one
- * @property {RunNode[]} members the runs that it stands for, those within included
- * @property {Item | null} around
- * @property {number} level how many are around it
- * @property {boolean} isOpen
- * @property {Item[]} children
- * @property {[Item, Item][]} arrows between the children
- * @property {number} x
- * @property {number} y
- * @property {number} width
- * @property {number} height
- */
+import { Arrows } from "./arrows.js";
+import { Kinship } from "./kinship.js";
+import { Numbering } from "./numbering.js";
+
+/** @typedef {import("./protocol.js").RunNode} RunNode */
 
 /** More runs of one task side by side are drawn as one. */
 export const MANY = 12;
@@ -34,6 +21,55 @@ const DEEPEST = 20;
  * collector makes a pause that is seen.
  */
 const NOTHING = /** @type {never[]} */ (Object.freeze([]));
+const NO_ARROWS = Object.freeze(new Arrows());
+
+/** What is drawn as one: a run, many runs of one task, or a subflow. */
+export class Item {
+  /**
+   * @param {string} id that of its node, or of its first one after "many:"
+   * @param {"node" | "many" | "flow"} kind
+   * @param {RunNode} node the run; of many the first one
+   * @param {Item | null} around
+   */
+  constructor(id, kind, node, around) {
+    this.id = id;
+    this.kind = kind;
+    this.node = node;
+    /**
+     * The runs that it stands for, if others than its node.
+     * @type {RunNode[] | null}
+     */
+    this.runs = null;
+    this.around = around;
+    this.isOpen = false;
+    /** Its number among those beside it, and among all in the scene. */
+    this.number = 0;
+    this.rank = 0;
+    /** @type {Item[]} */
+    this.children = NOTHING;
+    /** Those between the children. */
+    this.arrows = NO_ARROWS;
+    this.x = 0;
+    // NB. Not 0: where whole numbers turn into broken ones the browser makes ten thousand
+    // items anew.
+    this.y = NaN;
+    this.width = 0;
+    this.height = 0;
+  }
+
+  /**
+   * How many are around it.
+   * @returns {number}
+   */
+  get level() {
+    return this.around ? this.around.level + 1 : 0;
+  }
+
+  /** The runs that it stands for, those within included. */
+  get members() {
+    return this.runs ?? [this.node];
+  }
+}
 
 export class Arrangement {
   constructor() {
@@ -45,195 +81,226 @@ export class Arrangement {
     this.isCrowded = false;
     /** @type {Item[]} */
     this.top = [];
-    /** @type {[Item, Item][]} */
-    this.arrows = [];
+    this.arrows = new Arrows();
     /**
-     * All that is drawn, by id.
-     * @type {Map<string, Item>}
+     * All that is drawn, those around others before them.
+     * @type {Item[]}
      */
-    this.items = new Map();
-    /**
-     * The item that shows a node, by the node's id.
-     * @type {Map<string, Item>}
-     */
-    this.shown = new Map();
+    this.all = [];
+    /** How many have no others within. */
+    this.shownCount = 0;
   }
+
+  /** @type {Map<string, Item> | null} */
+  #items = null;
+
+  #runs = new Numbering(new Map());
+  #kinship = new Kinship(this.#runs);
+
+  /**
+   * The item that shows a run, by the run's number.
+   * @type {(Item | undefined)[]}
+   */
+  #shown = [];
 
   /**
    * Arrange the nodes of a run, as they are now.
    * @param {Map<string, RunNode>} nodes
    */
   arrange(nodes) {
-    const within = childrenOf(nodes);
-    const classes = classesOf(nodes);
-    this.#build(nodes, within, classes);
+    this.#runs = new Numbering(nodes);
+    this.#kinship = new Kinship(this.#runs);
+    this.#build();
     // Once crowded it stays so: nothing opens and closes while a run goes on.
     if (!this.isCrowded && this.shownCount > CROWD && this.#hasOpenFlow()) {
       this.isCrowded = true;
-      this.#build(nodes, within, classes);
+      this.#build();
     }
-    this.#connect(nodes);
+    this.#connect();
   }
 
-  /** The number of items without others within. */
-  get shownCount() {
-    let count = 0;
-    for (const item of this.items.values()) if (!item.isOpen) count += 1;
-    return count;
+  /**
+   * Return the item that shows a node.
+   * @param {string} id
+   */
+  showing(id) {
+    const run = this.#runs.numbers.get(id);
+    return run === undefined ? undefined : this.#shown[run];
+  }
+
+  /**
+   * All that is drawn, by id.
+   * @returns {Map<string, Item>}
+   */
+  get items() {
+    this.#items ??= new Map(this.all.map((item) => [item.id, item]));
+    return this.#items;
   }
 
   #hasOpenFlow() {
-    for (const item of this.items.values()) if (item.kind === "flow" && item.isOpen) return true;
-    return false;
+    return this.all.some((item) => item.kind === "flow" && item.isOpen);
+  }
+
+  #build() {
+    this.all = [];
+    this.#items = null;
+    this.#shown = new Array(this.#runs.count);
+    this.top = this.#siblings(this.#runs.top, null);
+    this.shownCount = this.all.filter((item) => !item.isOpen).length;
   }
 
   /**
-   * @param {Map<string, RunNode>} nodes
-   * @param {Map<string | null, RunNode[]>} within
-   * @param {Map<string, number>} classes
-   */
-  #build(nodes, within, classes) {
-    this.items = new Map();
-    this.shown = new Map();
-    this.top = this.#siblings(within.get(null) ?? [], null, within, classes);
-  }
-
-  /**
-   * @param {RunNode[]} runs
+   * @param {number[]} runs
    * @param {Item | null} around
-   * @param {Map<string | null, RunNode[]>} within
-   * @param {Map<string, number>} classes
    * @returns {Item[]}
    */
-  #siblings(runs, around, within, classes) {
-    /** @type {Map<number, number>} */
-    const counts = new Map();
-    for (const run of runs) {
-      const of = classes.get(run.id) ?? -1;
-      counts.set(of, (counts.get(of) ?? 0) + 1);
-    }
+  #siblings(runs, around) {
+    const { of, sizes } = this.#kinship;
     // NB. Most are one of a kind: a list for each of them would take long.
-    /** @type {Map<number, RunNode[]>} */
+    /** @type {Map<number, number[]>} */
     const alike = new Map();
-    for (const run of runs) {
-      const of = classes.get(run.id) ?? -1;
-      if ((counts.get(of) ?? 0) <= MANY) continue;
-      const others = alike.get(of);
+    runs.forEach((run) => {
+      if (sizes[of[run]] <= MANY) return;
+      const others = alike.get(of[run]);
       if (others) others.push(run);
-      else alike.set(of, [run]);
-    }
+      else alike.set(of[run], [run]);
+    });
+    /** @type {Item[]} */
     const items = [];
-    for (const run of runs) {
-      const members = alike.get(classes.get(run.id) ?? -1);
-      if (!members) items.push(this.#single(run, around, within, classes));
-      else if (members[0] === run) items.push(this.#many(members, around, within, classes));
-    }
+    runs.forEach((run) => {
+      const members = alike.size ? alike.get(of[run]) : undefined;
+      if (!members) this.#single(run, around, items);
+      else if (members[0] === run) this.#many(members, around, items);
+    });
     return items;
   }
 
   /**
-   * @param {RunNode[]} runs
+   * @param {number[]} runs
    * @param {Item | null} around
-   * @param {Map<string | null, RunNode[]>} within
-   * @param {Map<string, number>} classes
+   * @param {Item[]} siblings what the item is put to
    */
-  #many(runs, around, within, classes) {
-    const item = made(`many:${runs[0].id}`, "many", runs[0], around);
-    item.members = runs;
+  #many(runs, around, siblings) {
+    const nodes = runs.map((run) => this.#runs.runs[run]);
+    const item = new Item(`many:${nodes[0].id}`, "many", nodes[0], around);
+    item.runs = nodes;
     item.isOpen = this.chosen.get(item.id) ?? false;
-    this.items.set(item.id, item);
+    this.#put(item, siblings);
     if (item.isOpen) {
-      item.children = runs.map((run) => this.#single(run, item, within, classes));
+      item.children = [];
+      for (const run of runs) this.#single(run, item, item.children);
     } else {
-      for (const run of runs) this.#hide(run, item, within);
+      for (const run of runs) this.#hide(run, item);
     }
-    return item;
   }
 
   /**
-   * @param {RunNode} run
+   * @param {number} run
    * @param {Item | null} around
-   * @param {Map<string | null, RunNode[]>} within
-   * @param {Map<string, number>} classes
-   * @returns {Item}
+   * @param {Item[]} siblings what the item is put to
    */
-  #single(run, around, within, classes) {
-    const runs = within.get(run.id) ?? [];
-    const item = made(run.id, runs.length ? "flow" : "node", run, around);
-    this.items.set(item.id, item);
-    this.shown.set(run.id, item);
-    if (runs.length) {
-      const isOpen = !this.isCrowded && around?.kind !== "many";
-      item.isOpen = item.level < DEEPEST && (this.chosen.get(item.id) ?? isOpen);
-      item.members = leaves(run, within);
-      if (item.isOpen) item.children = this.#siblings(runs, item, within, classes);
-      else for (const hidden of runs) this.#hide(hidden, item, within);
-    }
-    return item;
+  #single(run, around, siblings) {
+    const runs = this.#runs.within.get(run);
+    const item = new Item(
+      this.#runs.runs[run].id,
+      runs ? "flow" : "node",
+      this.#runs.runs[run],
+      around,
+    );
+    this.#put(item, siblings);
+    this.#shown[run] = item;
+    if (!runs) return;
+    const isOpen = !this.isCrowded && around?.kind !== "many";
+    item.isOpen = item.level < DEEPEST && (this.chosen.get(item.id) ?? isOpen);
+    item.runs = this.#leaves(runs);
+    if (item.isOpen) item.children = this.#siblings(runs, item);
+    else for (const hidden of runs) this.#hide(hidden, item);
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Item[]} siblings
+   */
+  #put(item, siblings) {
+    item.number = siblings.length;
+    siblings.push(item);
+    this.all.push(item);
   }
 
   /**
    * Note that a run and all within it are shown by an item.
-   * @param {RunNode} run
+   * @param {number} run
    * @param {Item} item
-   * @param {Map<string | null, RunNode[]>} within
    */
-  #hide(run, item, within) {
+  #hide(run, item) {
     const waiting = [run];
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      this.shown.set(next.id, item);
-      for (const inner of within.get(next.id) ?? []) waiting.push(inner);
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      this.#shown[next] = item;
+      for (const inner of this.#runs.within.get(next) ?? []) waiting.push(inner);
     }
   }
 
   /**
-   * Find the arrows between items that stand side by side.
-   * @param {Map<string, RunNode>} nodes
+   * Return the runs without others within, of those within a run.
+   * @param {number[]} runs
    */
-  #connect(nodes) {
-    this.arrows = [];
-    for (const item of this.items.values()) if (item.isOpen) item.arrows = [];
+  #leaves(runs) {
+    const found = [];
+    const waiting = [...runs].reverse();
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const inner = this.#runs.within.get(next);
+      if (!inner) found.push(this.#runs.runs[next]);
+      else for (let n = inner.length - 1; n >= 0; n -= 1) waiting.push(inner[n]);
+    }
+    return found;
+  }
+
+  /** Find the arrows between items that stand side by side. */
+  #connect() {
+    this.arrows = new Arrows();
+    this.all.forEach((item) => {
+      if (item.isOpen) item.arrows = new Arrows();
+    });
+    const { count, starts, upstream } = this.#runs;
+    /** To which run each was joined last: one may be told to be after another twice. */
+    const joined = new Int32Array(count).fill(-1);
     /** @type {Map<Item, Set<Item>>} */
     const known = new Map();
-    for (const node of nodes.values()) {
-      const item = this.shown.get(node.id);
+    for (let run = 0; run < count; run += 1) {
+      const item = this.#shown[run];
       if (!item) continue;
-      for (const id of node.upstream) {
-        const from = this.shown.get(id);
-        const pair = from && from !== item ? sideBySide(from, item) : null;
-        if (!pair) continue;
-        const reached = known.get(pair[0]) ?? new Set();
-        if (reached.has(pair[1])) continue;
-        known.set(pair[0], reached.add(pair[1]));
-        (pair[0].around?.arrows ?? this.arrows).push(pair);
+      for (let n = starts[run]; n < starts[run + 1]; n += 1) {
+        const from = this.#shown[upstream[n]];
+        if (!from || from === item || joined[upstream[n]] === run) continue;
+        joined[upstream[n]] = run;
+        const isPlain = item.kind === "node" && from.kind === "node";
+        if (isPlain && item.around === from.around)
+          this.#arrowsBeside(item).add(from.number, item.number);
+        else this.#join(from, item, known);
       }
     }
   }
-}
 
-/**
- * @param {string} id
- * @param {"node" | "many" | "flow"} kind
- * @param {RunNode} node
- * @param {Item | null} around
- * @returns {Item}
- */
-function made(id, kind, node, around) {
-  return {
-    id,
-    kind,
-    node,
-    members: [node],
-    around,
-    level: around ? around.level + 1 : 0,
-    isOpen: false,
-    children: NOTHING,
-    arrows: NOTHING,
-    x: 0,
-    y: 0,
-    width: 0,
-    height: 0,
-  };
+  /** @param {Item} item */
+  #arrowsBeside(item) {
+    return item.around?.arrows ?? this.arrows;
+  }
+
+  /**
+   * Join two items, or those around them, unless they are.
+   * @param {Item} one
+   * @param {Item} other
+   * @param {Map<Item, Set<Item>>} known
+   */
+  #join(one, other, known) {
+    const pair = sideBySide(one, other);
+    if (!pair) return;
+    const [from, to] = pair;
+    const reached = known.get(from) ?? new Set();
+    if (reached.has(to)) return;
+    known.set(from, reached.add(to));
+    this.#arrowsBeside(from).add(from.number, to.number);
+  }
 }
 
 /**
@@ -256,125 +323,4 @@ function sideBySide(one, other) {
     }
   }
   return a && b && a !== b ? [a, b] : null;
-}
-
-/**
- * Return the nodes by their parents, in the order in which they came to be.
- * @param {Map<string, RunNode>} nodes
- */
-function childrenOf(nodes) {
-  /** @type {Map<string | null, RunNode[]>} */
-  const within = new Map();
-  for (const node of ordered(nodes)) {
-    const parent = isRooted(node, nodes) ? node.parent : null;
-    const others = within.get(parent);
-    if (others) others.push(node);
-    else within.set(parent, [node]);
-  }
-  return within;
-}
-
-/** @param {Map<string, RunNode>} nodes */
-function ordered(nodes) {
-  const all = [...nodes.values()];
-  const isSorted = all.every((node, n) => n === 0 || all[n - 1].order <= node.order);
-  return isSorted ? all : all.sort((a, b) => a.order - b.order);
-}
-
-/**
- * Tell whether a node's parents are known, and lead out of it.
- * @param {RunNode} node
- * @param {Map<string, RunNode>} nodes
- */
-function isRooted(node, nodes) {
-  if (node.parent === null || !nodes.has(node.parent)) return false;
-  let parent = nodes.get(node.parent);
-  for (let steps = 0; parent; steps += 1) {
-    if (parent === node || steps > nodes.size) return false;
-    parent = parent.parent === null ? undefined : nodes.get(parent.parent);
-  }
-  return true;
-}
-
-/**
- * Return the runs without others within, of a run that has some.
- * @param {RunNode} run
- * @param {Map<string | null, RunNode[]>} within
- */
-function leaves(run, within) {
-  const found = [];
-  const waiting = [...(within.get(run.id) ?? [])].reverse();
-  for (let next = waiting.pop(); next; next = waiting.pop()) {
-    const inner = within.get(next.id);
-    if (!inner) found.push(next);
-    else for (let n = inner.length - 1; n >= 0; n -= 1) waiting.push(inner[n]);
-  }
-  return found;
-}
-
-/**
- * Return a number for each node: the same for those that may be drawn as one.
- *
- * They are runs of one task side by side, after runs that may be drawn as one, too. So
- * a map over the results of a map is two items. No circle comes of it: what a class is
- * after has been numbered before it.
- * @param {Map<string, RunNode>} nodes
- * @returns {Map<string, number>}
- */
-function classesOf(nodes) {
-  /** @type {Map<string, number>} */
-  const classes = new Map();
-  /** @type {Map<string, number>} */
-  const numbers = new Map();
-  /** @type {Set<string>} */
-  const begun = new Set();
-  /** @type {RunNode[]} */
-  const waiting = [];
-  /** @param {RunNode} node */
-  const number = (node) => {
-    const key = keyOf(node, classes);
-    const known = numbers.get(key) ?? numbers.size;
-    numbers.set(key, known);
-    classes.set(node.id, known);
-  };
-  for (const node of nodes.values()) {
-    // Most come after all that they depend on.
-    if (node.upstream.every((id) => classes.has(id) || !nodes.has(id))) {
-      if (!classes.has(node.id)) number(node);
-      continue;
-    }
-    waiting.push(node);
-    while (waiting.length) {
-      const next = waiting[waiting.length - 1];
-      const length = waiting.length;
-      if (!begun.has(next.id)) {
-        begun.add(next.id);
-        for (const id of next.upstream) {
-          const isSeen = classes.has(id) || begun.has(id);
-          const upstream = isSeen ? undefined : nodes.get(id);
-          if (upstream) waiting.push(upstream);
-        }
-        if (waiting.length > length) continue;
-      }
-      waiting.pop();
-      if (!classes.has(next.id)) number(next);
-    }
-  }
-  return classes;
-}
-
-/**
- * @param {RunNode} node
- * @param {Map<string, number>} classes
- */
-function keyOf(node, classes) {
-  if (node.kind === "cell") return `cell|${node.id}`;
-  /** @type {number[]} */
-  const after = [];
-  for (const id of node.upstream) {
-    const number = classes.get(id);
-    if (number !== undefined) after.push(number);
-  }
-  const upstream = after.length > 1 ? [...new Set(after)].sort((a, b) => a - b) : after;
-  return `${upstream.join()}|${node.parent}|${node.kind}|${node.of}`;
 }

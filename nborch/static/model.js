@@ -78,10 +78,10 @@ export class RunModel {
     this.view = message.view === "cells" ? "cells" : "run";
     this.seq = message.seq;
     this.nodes = new Map();
-    for (const told of message.nodes ?? []) {
+    message.nodes?.forEach((told) => {
       const node = complete(told);
       this.nodes.set(node.id, node);
-    }
+    });
     this.#tune(message.now);
     return { all: true, shape: true, nodes: new Set() };
   }
@@ -125,20 +125,35 @@ export class RunModel {
 
   #count() {
     const parents = new Set();
-    for (const node of this.nodes.values()) {
-      if (node.parent !== null) parents.add(node.parent);
-    }
+    this.nodes.forEach(({ parent }) => {
+      if (parent !== null) parents.add(parent);
+    });
+    // NB. How many states there are of each name, and only then what counts as which:
+    // of ten thousand runs most are in one of a handful of states.
+    /** @type {Map<string, Map<string, {state: State, count: number}>>} */
+    const types = new Map();
+    this.nodes.forEach(({ id, state }) => {
+      if (parents.has(id)) return;
+      const names = types.get(state.type) ?? new Map();
+      const known = names.get(state.name);
+      if (known) known.count += 1;
+      else types.set(state.type, names.set(state.name, { state, count: 1 }));
+    });
+    return this.#summed([...types.values()].flatMap((names) => [...names.values()]));
+  }
+
+  /** @param {{state: State, count: number}[]} states */
+  #summed(states) {
     /** @type {Map<string, {facet: Facet, count: number}>} */
     const found = new Map();
     let [total, over] = [0, 0];
-    for (const node of this.nodes.values()) {
-      if (parents.has(node.id)) continue;
-      total += 1;
-      if (isOver(node.state.type)) over += 1;
-      const facet = facetOf(node.state, this.view);
+    for (const { state, count } of states) {
+      total += count;
+      if (isOver(state.type)) over += count;
+      const facet = facetOf(state, this.view);
       const known = found.get(facet.key);
-      if (known) known.count += 1;
-      else found.set(facet.key, { facet, count: 1 });
+      if (known) known.count += count;
+      else found.set(facet.key, { facet, count });
     }
     const facets = [...found.values()].sort((a, b) => compareProgress(a.facet, b.facet));
     return { total, over, facets };
@@ -179,12 +194,22 @@ export function secondsOf(node, now) {
 const NO_STATE = { type: "PENDING", name: "Pending", message: null };
 
 /**
+ * Return a state with a name that fits; the same one if it does.
+ * @param {State} told
+ * @returns {State}
+ */
+function completeState(told) {
+  const name = oneLine(told.name, 40);
+  if (name === told.name && typeof told.type === "string") return told;
+  return { type: String(told.type), name, message: told.message };
+}
+
+/**
  * Return a node with all that the views ask for, whatever was left out.
  * @param {Partial<RunNode> & {id: string}} told
  * @returns {RunNode}
  */
 function complete(told) {
-  const state = told.state ?? NO_STATE;
   return {
     id: String(told.id),
     kind: told.kind ?? "task",
@@ -192,7 +217,7 @@ function complete(told) {
     name: oneLine(told.name ?? told.of ?? "") || "unnamed",
     parent: told.parent ?? null,
     upstream: told.upstream ?? [],
-    state: { type: String(state.type), name: oneLine(state.name, 40), message: state.message },
+    state: completeState(told.state ?? NO_STATE),
     order: told.order ?? 0,
     created: told.created ?? null,
     started: told.started ?? null,
@@ -211,13 +236,12 @@ function complete(told) {
  * @returns {Run}
  */
 function completeRun(told) {
-  const state = told.state ?? NO_STATE;
   return {
     id: told.id ?? "",
     kind: told.kind ?? "flow",
     of: oneLine(told.of),
     name: oneLine(told.name ?? told.of),
-    state: { type: String(state.type), name: oneLine(state.name, 40), message: state.message },
+    state: completeState(told.state ?? NO_STATE),
     created: told.created ?? null,
     started: told.started ?? null,
     ended: told.ended ?? null,

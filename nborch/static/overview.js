@@ -5,6 +5,7 @@ import { set, shape } from "./elements.js";
 
 /**
  * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./grouping.js").Item} Item
  * @typedef {import("./placing.js").Scene} Scene
  * @typedef {import("./model.js").RunModel} RunModel
  */
@@ -68,17 +69,18 @@ export class Overview {
     set(this.element, "width", Math.max(24, Math.round(scene.width * scale)));
     set(this.element, "height", Math.max(16, Math.round(scene.height * scale)));
     this.#follow(scene);
-    if (isOther) this.refresh(scene, model);
+    if (isOther) this.refresh(scene, model, []);
   }
 
   /**
    * Draw the scene again, when what is larger has been drawn.
    * @param {Scene} scene
    * @param {RunModel} model
+   * @param {Iterable<Item>} changed
    */
-  refresh(scene, model) {
-    this.draws = () => this.far.draw(scene, model, null);
-    this.far.isStale = true;
+  refresh(scene, model, changed) {
+    this.draws = () => this.far.draw(scene, { model, filter: null });
+    this.far.change(changed);
     if (this.#timer || !this.isShown) return;
     this.#timer = window.setTimeout(() => {
       this.#timer = 0;

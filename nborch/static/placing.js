@@ -1,6 +1,7 @@
 // Placing: where items and arrows go, from left to right, those within others too.
 
-import { placed } from "./layout.js";
+import { Arrows } from "./arrows.js";
+import { laidOut } from "./layout.js";
 import { widthOf } from "./elements.js";
 import { nameOf } from "./words.js";
 
@@ -8,14 +9,10 @@ import { nameOf } from "./words.js";
  * @typedef {import("./grouping.js").Item} Item
  * @typedef {import("./grouping.js").Arrangement} Arrangement
  * @typedef {[number, number]} Point
+ * @typedef {import("./layout.js").Placement} Placement
  * @typedef {{x: number, width: number, card: number}} Column
- *
- * @typedef {object} Scene
- * @property {Item[]} items those without others within
- * @property {Item[]} frames those that are open, the outer ones first
- * @property {Edge[]} edges
- * @property {number} width
- * @property {number} height
+ * @typedef {{items: Item[], placement: Placement, columns: Column[]}} Layer items that were
+ *   placed in columns, side by side
  */
 
 export const CARD_HEIGHT = 42;
@@ -43,7 +40,7 @@ export class Edge {
   /**
    * @param {Item} from
    * @param {Item} to
-   * @param {import("./layout.js").Placement["paths"][0]} path
+   * @param {import("./layout.js").Path} path
    * @param {Column[]} columns
    * @param {number} start where the layout begins across
    */
@@ -89,18 +86,61 @@ export class Edge {
   }
 }
 
+/** Where everything goes. */
+export class Scene {
+  constructor() {
+    /**
+     * Those without others within.
+     * @type {Item[]}
+     */
+    this.items = [];
+    /**
+     * Those that are open, the outer ones first.
+     * @type {Item[]}
+     */
+    this.frames = [];
+    /** @type {Layer[]} */
+    this.layers = [];
+    this.width = 0;
+    this.height = 0;
+  }
+
+  /** @type {Edge[] | null} */
+  #edges = null;
+
+  /** How many lines there are. */
+  get edgeCount() {
+    return this.layers.reduce((sum, { placement }) => sum + placement.arrows.length, 0);
+  }
+
+  /** NB. Tens of thousands take time: they are made when somebody draws them. */
+  get edges() {
+    this.#edges ??= this.layers.flatMap(edgesOf);
+    return this.#edges;
+  }
+}
+
+/**
+ * @param {Layer} layer
+ * @returns {Edge[]}
+ */
+function edgesOf({ items, placement, columns }) {
+  const { paths, start } = placement;
+  return paths.map((path) => new Edge(items[path.from], items[path.to], path, columns, start));
+}
+
 export class Placer {
   constructor() {
     /**
      * Where things were across, by the item around them: they hardly move from there.
-     * @type {Map<string, () => Map<string, number>>}
+     * @type {Map<string, Placement>}
      */
-    this.anchors = new Map();
+    this.before = new Map();
   }
 
   /** Forget where things were: the next scene is laid out anew. */
   forget() {
-    this.anchors.clear();
+    this.before.clear();
   }
 
   /**
@@ -111,15 +151,23 @@ export class Placer {
    */
   place(arrangement, room) {
     this.room = Math.max(room, 320);
-    this.isMeasured = arrangement.items.size <= MEASURED;
-    /** @type {Scene} */
-    const scene = { items: [], frames: [], edges: [], width: 0, height: 0 };
+    this.isMeasured = arrangement.all.length <= MEASURED;
+    const scene = new Scene();
     const size = this.#fill("", arrangement.top, arrangement.arrows, scene);
-    for (const item of arrangement.items.values()) {
-      (item.isOpen ? scene.frames : scene.items).push(item);
+    arrangement.all.forEach((item) => {
+      const others = item.isOpen ? scene.frames : scene.items;
+      item.rank = others.length;
+      others.push(item);
+    });
+    // What was placed from 0 within others goes to where those are.
+    for (const frame of scene.frames) {
+      const [left, top] = originOf(frame);
+      for (const item of frame.children) {
+        item.x += left;
+        item.y += top;
+      }
     }
-    move(arrangement.top);
-    return { ...scene, ...size };
+    return Object.assign(scene, size);
   }
 
   room = 960;
@@ -129,19 +177,20 @@ export class Placer {
    * Place items side by side, from 0; return how much they take.
    * @param {string} name of what is around them
    * @param {Item[]} items
-   * @param {[Item, Item][]} arrows
+   * @param {Arrows} arrows
    * @param {Scene} scene
    * @returns {{width: number, height: number}}
    */
   #fill(name, items, arrows, scene) {
-    for (const item of items) this.#measure(item, scene);
-    const connected = new Set();
-    for (const [from, to] of arrows) connected.add(from).add(to);
-    const loose = items.filter((item) => !connected.has(item));
-    const isGrid = loose.length > LOOSE;
-    const bound = isGrid ? items.filter((item) => connected.has(item)) : items;
-    const size = this.#layer(name, bound, arrows, scene);
-    if (!isGrid) return size;
+    items.forEach((item) => this.#measure(item, scene));
+    const isBound = new Uint8Array(items.length);
+    for (let arrow = 0; arrow < arrows.length; arrow += 1) {
+      isBound[arrows.sources[arrow]] = isBound[arrows.targets[arrow]] = 1;
+    }
+    const loose = items.filter((item) => !isBound[item.number]);
+    if (loose.length <= LOOSE) return this.#layer(name, items, arrows, scene);
+    const bound = items.filter((item) => isBound[item.number]);
+    const size = this.#layer(name, bound, among(bound, items.length, arrows), scene);
     const top = bound.length ? size.height + 2 * ROW_GAP : 0;
     // Alone they fill the page; within others they are about twice as wide as high.
     const rows = this.#shelve(loose, top, name === "" ? this.room - 2 * FRAME : 0);
@@ -175,30 +224,28 @@ export class Placer {
    * Place items in columns, each after those that it depends on.
    * @param {string} name
    * @param {Item[]} items
-   * @param {[Item, Item][]} arrows
+   * @param {Arrows} arrows
    * @param {Scene} scene
    */
   #layer(name, items, arrows, scene) {
-    const sizes = new Map(items.map((item) => [item.id, item.height]));
-    const told = arrows.map((pair) => /** @type {[string, string]} */ ([pair[0].id, pair[1].id]));
-    const found = placed(sizes, told, ROW_GAP, this.anchors.get(name)?.());
-    this.anchors.set(name, found.anchors);
+    const ids = items.map((item) => item.id);
+    const sizes = items.map((item) => item.height);
+    const placement = laidOut(ids, sizes, arrows, ROW_GAP, this.before.get(name)?.anchors());
+    this.before.set(name, placement);
 
-    const columns = columnsOf(items, found);
-    const { layerOf, x } = found.places;
-    items.forEach((item, n) => {
+    const columns = columnsOf(items, placement);
+    const { layerOf, x } = placement.places;
+    for (let n = 0; n < items.length; n += 1) {
+      const item = items[n];
       const column = columns[layerOf[n]];
       item.x = column.x;
-      item.y = x[n] - item.height / 2 - found.start;
+      item.y = x[n] - item.height / 2 - placement.start;
       // Cards of a column are as wide as the widest of them.
       if (!item.isOpen) item.width = column.card;
-    });
-    for (const path of found.paths) {
-      const { from, to } = path;
-      scene.edges.push(new Edge(items[from], items[to], path, columns, found.start));
     }
+    scene.layers.push({ items, placement, columns });
     const last = columns[columns.length - 1];
-    return { width: last ? last.x + last.width : 0, height: found.end - found.start };
+    return { width: last ? last.x + last.width : 0, height: placement.end - placement.start };
   }
 
   /**
@@ -234,15 +281,17 @@ export class Placer {
 /**
  * Return where each column begins, how wide it is, and how wide its cards are.
  * @param {Item[]} items
- * @param {import("./layout.js").Placement} found
+ * @param {Placement} placement
+ * @returns {Column[]}
  */
-function columnsOf(items, found) {
-  const columns = Array.from({ length: found.depth }, () => ({ x: 0, width: 0, card: 0 }));
-  items.forEach((item, n) => {
-    const column = columns[found.places.layerOf[n]];
-    column.width = Math.max(column.width, item.width);
-    if (!item.isOpen) column.card = Math.max(column.card, item.width);
-  });
+function columnsOf(items, { depth, places: { layerOf } }) {
+  const columns = Array.from({ length: depth }, () => ({ x: 0, width: 0, card: 0 }));
+  for (let n = 0; n < items.length; n += 1) {
+    const { width, isOpen } = items[n];
+    const column = columns[layerOf[n]];
+    if (column.width < width) column.width = width;
+    if (!isOpen && column.card < width) column.card = width;
+  }
   let x = 0;
   for (const column of columns) {
     column.x = x;
@@ -252,17 +301,19 @@ function columnsOf(items, found) {
 }
 
 /**
- * Move items, which were placed from 0 within what is around them, to where that is.
- * @param {Item[]} items
+ * Return the arrows between some of the items, by the numbers that those have alone.
+ * @param {Item[]} some which all arrows are between
+ * @param {number} count how many items there are in all
+ * @param {Arrows} arrows
  */
-function move(items) {
-  const waiting = [...items];
-  for (let item = waiting.pop(); item; item = waiting.pop()) {
-    const [left, top] = originOf(item.around);
-    item.x += left;
-    item.y += top;
-    if (item.isOpen) for (const inner of item.children) waiting.push(inner);
-  }
+function among(some, count, { sources, targets }) {
+  const numbers = new Int32Array(count);
+  some.forEach((item, number) => {
+    numbers[item.number] = number;
+  });
+  const found = new Arrows();
+  sources.forEach((source, n) => found.add(numbers[source], numbers[targets[n]]));
+  return found;
 }
 
 /**

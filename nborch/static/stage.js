@@ -6,13 +6,13 @@ import { element, set, shape } from "./elements.js";
 import { FarView } from "./far.js";
 import { Motion } from "./motion.js";
 import { Overview } from "./overview.js";
+import { Scene } from "./placing.js";
 import { Wires } from "./wires.js";
 
 /**
  * @typedef {import("./camera.js").View} View
  * @typedef {import("./grouping.js").Item} Item
  * @typedef {import("./model.js").RunModel} RunModel
- * @typedef {import("./placing.js").Scene} Scene
  * @typedef {import("./protocol.js").RunNode} RunNode
  * @typedef {Map<string, {x: number, y: number}>} Positions
  */
@@ -65,10 +65,9 @@ export class Stage {
     this.element = element("div", { class: "nb-stage" }, this.surface, this.overview.element);
     /** @type {Map<string, Card | Frame>} */
     this.cards = new Map();
-    /** @type {Map<string, Item>} */
-    this.items = new Map();
-    /** @type {Scene} */
-    this.scene = { items: [], frames: [], edges: [], width: 0, height: 0 };
+    /** @type {(id: string) => Item | undefined} */
+    this.itemOf = () => undefined;
+    this.scene = new Scene();
     /** @type {((node: RunNode) => boolean) | null} */
     this.filter = null;
     /** The item that the keyboard is at, that whose detail is open, that pointed at. */
@@ -89,16 +88,16 @@ export class Stage {
   /**
    * Show another scene: cards that were there move to their new places.
    * @param {Scene} scene
-   * @param {Map<string, Item>} items
+   * @param {(id: string) => Item | undefined} itemOf
    */
-  show(scene, items) {
+  show(scene, itemOf) {
     this.motion.finish();
     /** @type {Positions} */
     const before = new Map();
     for (const [id, { item }] of this.cards) before.set(id, { x: item.x, y: item.y });
     const isCalm = this.scene.items.length === 0 || this.cards.size > MOST_MOVING;
     this.scene = scene;
-    this.items = items;
+    this.itemOf = itemOf;
     this.camera.scene = scene;
     this.#glide(this.#viewOfScene(), before, isCalm ? 0 : GLIDE);
   }
@@ -204,8 +203,9 @@ export class Stage {
       `translate(${x.toFixed(2)} ${y.toFixed(2)}) scale(${scale.toFixed(4)})`,
     );
     const seen = camera.seen();
-    const items = scene.items.filter((item) => isWithin(item, seen));
-    this.isFar = scale < LEGIBLE || items.length > MOST_CARDS;
+    const isSmall = scale < LEGIBLE;
+    const items = isSmall ? [] : scene.items.filter((item) => isWithin(item, seen));
+    this.isFar = isSmall || items.length > MOST_CARDS;
     this.element.classList.toggle("nb-is-far", this.isFar);
     this.element.classList.toggle("nb-is-middle", !this.isFar && scale < READABLE);
     set(this.far.element, "hidden", !this.isFar);
@@ -217,7 +217,7 @@ export class Stage {
       set(card.element, "transform", `translate(${place.x.toFixed(1)} ${place.y.toFixed(1)})`);
       card.setBrief(scale < READABLE);
     }
-    if (this.isFar) this.far.draw(scene, this.model, this.#itemFilter());
+    if (this.isFar) this.#drawFar(seen);
     else
       this.wires.draw(
         scene,
@@ -228,6 +228,11 @@ export class Stage {
     if (share === 1) this.overview.draw(scene, this.model);
   }
 
+  /** @param {import("./far.js").Part} seen */
+  #drawFar(seen) {
+    this.far.draw(this.scene, { model: this.model, filter: this.#itemFilter() }, seen);
+  }
+
   /**
    * Have cards for these items, and for that with the focus.
    * @param {Item[]} items
@@ -236,7 +241,7 @@ export class Stage {
     const kept = new Set(items.map((item) => item.id));
     const focused = this.surface.querySelector("[data-id]:focus")?.getAttribute("data-id");
     for (const [id, card] of this.cards) {
-      const item = this.items.get(id);
+      const item = this.itemOf(id);
       const isSame = item && item.isOpen === card instanceof Frame;
       if (isSame && (kept.has(id) || id === focused)) continue;
       card.element.remove();
@@ -283,7 +288,7 @@ export class Stage {
 
   /** Show the marks of all cards anew. */
   mark() {
-    this.far.isStale = true;
+    this.far.changeAll();
     const filter = this.#itemFilter();
     for (const [id, card] of this.cards) this.#mark(id, card, filter);
     set(this.surface, "tabindex", this.cards.has(this.current) ? -1 : 0);
@@ -301,10 +306,10 @@ export class Stage {
   redraw(items) {
     for (const item of items) this.cards.get(item.id)?.update(item, this.model);
     if (this.filter) this.mark();
-    this.far.isStale = true;
-    if (this.isFar) this.far.draw(this.scene, this.model, this.#itemFilter());
+    this.far.change(items);
+    if (this.isFar) this.#drawFar(this.camera.seen());
     else this.wires.recolour();
-    this.overview.refresh(this.scene, this.model);
+    this.overview.refresh(this.scene, this.model, items);
     this.#follow();
   }
 

@@ -19,10 +19,12 @@ export function neighbour(arrangement, item, direction) {
   const arrows = item.around?.arrows ?? arrangement.arrows;
   if (direction === "right" || direction === "left") {
     const isRight = direction === "right";
-    const reached = arrows
-      .filter(([from, to]) => (isRight ? from : to) === item)
-      .map(([from, to]) => (isRight ? to : from));
-    if (reached.length) return closest(reached, item);
+    const reached = isRight ? arrows.from(item.number) : arrows.to(item.number);
+    if (reached.length)
+      return closest(
+        reached.map((n) => siblings[n]),
+        item,
+      );
     if (isRight && item.isOpen) return item.children[0] ?? null;
     const beside = siblings.filter((other) => isBeside(other, item, isRight));
     if (!arrows.length && beside.length) return closest(beside, item);

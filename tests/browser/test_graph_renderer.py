@@ -169,6 +169,46 @@ def test_ten_thousand_runs(page, show, deliver):
         assert page.locator(".nborch *").count() < 2_500
 
 
+#: How many boxes are drawn from far away, and how many are in sight in each state.
+BOXES = """() => {
+  const { left, right } = document.querySelector(".nb-surface").getBoundingClientRect();
+  let drawn = 0;
+  const seen = {};
+  for (const path of document.querySelectorAll(".nb-surface .nb-far-cards")) {
+    const { a, e } = path.getScreenCTM();
+    const boxes = [...path.getAttribute("d").matchAll(/M(-?[0-9]+)/g)];
+    drawn += boxes.length;
+    const { length } = boxes.map(([, x]) => x * a + e).filter((x) => x > left && x < right);
+    if (length) seen[path.dataset.type] = (seen[path.dataset.type] ?? 0) + length;
+  }
+  return [drawn, seen];
+}"""
+
+
+def test_what_is_far_away_is_drawn_when_it_is_seen(page, show, deliver):
+    """From far away boxes are drawn where one looks, in the states that they are in."""
+    runs = tangled(4_000)
+    show(snapshot(runs))
+    drawn, seen = page.evaluate(BOXES)
+    assert 300 < sum(seen.values()) < drawn < len(runs)
+    assert len(seen) > 2
+
+    failed = {"type": "FAILED", "name": "Failed"}
+    deliver(delta(2, [run | {"state": failed} for run in runs]))
+    count = sum(seen.values())
+    assert page.evaluate(BOXES) == [drawn, {"FAILED": count}]
+
+    box = page.locator(".nb-surface").bounding_box()
+    page.mouse.move(box["x"] + 900, box["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50, box["y"] + 90, steps=4)
+    page.mouse.up()
+    more, seen = page.evaluate(BOXES)
+    assert list(seen) == ["FAILED"]
+    assert seen["FAILED"] > 300
+    assert drawn < more < len(runs)
+
+
 def test_many_at_once(page, show):
     """Cards that are too many to be read are drawn as one, even if they were large enough."""
     show(snapshot([node(f"task_{n}-0") for n in range(560)]))

@@ -142,6 +142,8 @@ def test_bundle_is_the_modules(open_page):
         }""",
         [bundle(), snapshot(thirty())],
     )
+    # It is drawn when the widget has found its place in the page.
+    page.locator(".nb-label").first.wait_for()
     assert texts(page, ".nb-label, .nb-chip") == from_modules
     page.evaluate(
         "(told) => heard.get('msg:custom')(told)",
