@@ -72,6 +72,17 @@ class Recorder:
 
         The call waits only where events come faster than they are written.
         """
+        self.hold(event)
+        # NB. After the event waits: who falls asleep looks once more at what waits.
+        if self._sleeps:
+            self._wake()
+
+    def hold(self, event: Event) -> None:
+        """Take an event that is on disk after the next `record`, `wake` or `flush`.
+
+        For who calls one of them in a moment: that another thread is woken for each
+        event, and takes its turn, costs more than what it does.
+        """
         data = redacted(event.data)
         if data is not event.data:
             event = event._replace(data=data)
@@ -81,8 +92,10 @@ class Recorder:
         if len(waiting) >= BACKLOG and not self._has_room(event):
             return
         waiting.append(event)
-        # NB. After the append: who falls asleep looks once more at what waits.
-        if self._sleeps:
+
+    def wake(self) -> None:
+        """Have written what was held."""
+        if self._waiting and self._sleeps:
             self._wake()
 
     def _has_room(self, event: Event) -> bool:

@@ -1,7 +1,8 @@
 """Held locks: one computation per key, and files that die with their owner.
 
-All of them are ``flock`` locks, which the system releases when a process dies, however
-it dies. They also exclude threads of one process, since each holder opens the file.
+The system releases all of them when a process dies, however it dies. They also exclude
+threads of one process, since each holder opens the file. Where bytes can be locked, a
+key is one byte of a file (see `nborch.cache.places`); elsewhere it has its own file.
 """
 
 import errno
@@ -9,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import secrets
-import socket
 import threading
 import time
 import weakref
@@ -17,8 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+from nborch.cache.places import Place, Unsupported, host, is_at, open_lock
+from nborch.cache.places import lock as lock_byte
+from nborch.cache.places import told as told_byte
+from nborch.cache.places import unlock as unlock_byte
 
 __all__ = ["Claim", "Claims", "Gate", "sweep_unowned", "unowned_file"]
 
@@ -52,7 +56,7 @@ class Claim:
     """A key that is held."""
 
     path: str
-    lock: "int | _Lease"
+    lock: "int | Place | _Lease"
 
 
 class Claims:
@@ -64,6 +68,8 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder / "claims")
+        #: The file whose bytes are keys.
+        self._keys = f"{self._folder}/keys"
         self._reset()
         _tables.add(self)
 
@@ -89,7 +95,7 @@ class Claims:
             return None
         lock = None
         try:
-            lock = _acquire(path, deadline)
+            lock = _acquire(path, self._keys, deadline)
         finally:
             if lock is None:
                 self._leave(path)
@@ -104,6 +110,10 @@ class Claims:
         try:
             if isinstance(claim.lock, int):
                 _release(claim.path, claim.lock)
+            elif isinstance(claim.lock, Place):
+                if claim.lock.descriptor in _held_here:
+                    _held_here.discard(claim.lock.descriptor)
+                    unlock_byte(claim.lock)
             else:
                 claim.lock.release()
         finally:
@@ -146,10 +156,11 @@ class Claims:
 
     def holder(self, key: str) -> str:
         """Return who holds a key, as ``"process 4711 on host lab3"``, or nothing."""
-        try:
-            told = os.readlink(self._path(key) + _SIGNED)  # noqa: PTH115  # as text
-        except OSError:
-            return ""
+        path = self._path(key)
+        told = told_byte(self._keys, path.rpartition("/")[2])
+        if not told:
+            with suppress(OSError):
+                told = os.readlink(path + _SIGNED)  # noqa: PTH115  # as text
         pid, _, host = told.partition(" ")
         return f"process {pid} on host {host}" if pid.isdigit() and host else ""
 
@@ -169,55 +180,58 @@ def _reset_tables() -> None:
 os.register_at_fork(after_in_child=_reset_tables)
 
 
-def _acquire(path: str, deadline: float | None) -> "int | _Lease | None":
-    """Return a descriptor that holds the lock file, or None when time is up."""
+def _acquire(
+    path: str, keys: str, deadline: float | None
+) -> "int | Place | _Lease | None":
+    """Return what holds a key, or None when time is up."""
     pause = FIRST_PAUSE
     while True:
-        descriptor = _open_lock(path)
+        held: int | Place | _Lease | None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(path, descriptor):
-                _held_here.add(descriptor)
-                _sign(path)
-                return descriptor
-            os.close(descriptor)  # its last holder removed it: take the new one
-            continue
-        except BlockingIOError:
-            os.close(descriptor)
-        except OSError as problem:
-            os.close(descriptor)
-            if problem.errno not in _UNSUPPORTED:
-                raise
-            lease = _Lease(Path(f"{path}.lease"))
-            if lease.take():
-                return lease
+            held = _try_byte(keys, path.rpartition("/")[2])
+        except Unsupported:
+            held = _try_file(path)
+        if held is not None:
+            return held
         if deadline is not None and time.monotonic() >= deadline:
             return None
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _open_lock(path: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, flags, 0o600)
+def _try_byte(keys: str, name: str) -> Place | None:
+    place = lock_byte(keys, name)
+    if place is not None:
+        _held_here.add(place.descriptor)
+    return place
 
 
-def _is_at(path: str, descriptor: int) -> bool:
-    try:
-        there = os.stat(path)  # noqa: PTH116  # a Path costs more than the call
-    except OSError:
-        return False
-    return os.path.samestat(there, os.fstat(descriptor))
+def _try_file(path: str) -> "int | _Lease | None":
+    """Return a descriptor that holds the lock file, or a lease where none can be."""
+    while True:
+        descriptor = open_lock(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_at(path, descriptor):
+                _held_here.add(descriptor)
+                _sign(path)
+                return descriptor
+            os.close(descriptor)  # its last holder removed it: take the new one
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as problem:
+            os.close(descriptor)
+            if problem.errno not in _UNSUPPORTED:
+                raise
+            lease = _Lease(Path(f"{path}.lease"))
+            return lease if lease.take() else None
 
 
 def _sign(path: str) -> None:
     """Say who we are, for the message of those who wait."""
     # A link, because the system takes ten times as long to free a file's content.
-    told = f"{os.getpid()} {_host()}"
+    told = f"{os.getpid()} {host()}"
     with suppress(OSError):
         try:
             os.symlink(told, path + _SIGNED)  # noqa: PTH211  # as above
@@ -226,17 +240,12 @@ def _sign(path: str) -> None:
             os.symlink(told, path + _SIGNED)  # noqa: PTH211  # as above
 
 
-@cache
-def _host() -> str:
-    return socket.gethostname()
-
-
 def _release(path: str, descriptor: int) -> None:
     if descriptor not in _held_here:
         return  # a forked child: the parent holds it
     _held_here.discard(descriptor)
     with suppress(OSError):
-        if _is_at(path, descriptor):
+        if is_at(path, descriptor):
             with suppress(OSError):
                 os.unlink(path + _SIGNED)  # noqa: PTH108  # as below
             os.unlink(path)  # noqa: PTH108  # while we hold it, so that none is left
@@ -255,7 +264,7 @@ class _Lease:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+        self._token = f"{host()}:{os.getpid()}:{secrets.token_hex(8)}"
         self._over = threading.Event()
 
     def take(self) -> bool:
@@ -315,7 +324,7 @@ class Gate:
 
     @contextmanager
     def _hold(self, kind: int) -> Iterator[None]:
-        descriptor = _open_lock(self._path)
+        descriptor = open_lock(self._path)
         _held_here.add(descriptor)
         try:
             try:

@@ -87,7 +87,7 @@ def make_private(folder: Path) -> None:
         If others own it or could put files into it.
     """
     try:
-        status = folder.stat()
+        status = os.stat(folder)  # noqa: PTH116  # before each computation
     except FileNotFoundError:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return

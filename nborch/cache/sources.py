@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from nborch.cache.keys import digest
@@ -10,7 +11,11 @@ from nborch.cache.origins import is_local, library_version
 
 __all__ = ["ast_digest", "source_digest"]
 
+#: Cells whose digests are remembered: one that is restored is asked for it each time.
+REMEMBERED = 256
 
+
+@lru_cache(REMEMBERED)
 def ast_digest(source: str) -> str:
     """Return the digest of what a piece of source says, not of how it is laid out.
 

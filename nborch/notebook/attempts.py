@@ -12,13 +12,14 @@ from nborch.calling import timed_out
 from nborch.context import RunContext
 from nborch.exceptions import RunTimedOut
 from nborch.frames import users_lines_only
+from nborch.lifecycle import Hit
 from nborch.logs import run_logger
 from nborch.notebook.analysis import CellAnalysis
 from nborch.notebook.displays.posting import posting
 from nborch.notebook.displays.tapping import replaced
 from nborch.notebook.effects.namespace import inputs_of, is_shells
 from nborch.outlets import Outlet
-from nborch.performing import Performer
+from nborch.performing import Hands, Performer
 from nborch.results import Recall
 from nborch.showing import duration
 from nborch.states import State
@@ -26,6 +27,8 @@ from nborch.view.notices import Notice
 
 __all__ = ["Attempts", "Bindings", "CellPerformer"]
 
+#: The states of a cell that is restored.
+_BRIEF = frozenset({"Pending", "Cached"})
 #: Characters of an error that are shown between two attempts.
 MOST_SHOWN = 200
 
@@ -224,6 +227,28 @@ class CellPerformer(Performer):
         self._limits = limits
         self._is_told = False
 
+    def hold(self) -> None:
+        """Have its events written with those of its end, as long as that is near.
+
+        Who is restored is done before another thread could have written that he began.
+        """
+        context = self.context
+        if context.sink is None:
+            context.sink = context.home.recorder.hold
+
+    def release(self) -> None:
+        """Have its events written from now on as they come."""
+        context = self.context
+        recorder = context.home.recorder
+        if context.sink == recorder.hold:
+            context.sink = None
+            recorder.wake()
+
+    async def acquire(self, hands: Hands) -> Hit | None:
+        """Wait until this run is the one who computes the result."""
+        self.release()
+        return await super().acquire(hands)
+
     def limits(self) -> tuple[str, ...]:
         """Return the limits that the run has to hold slots of."""
         tagged = self.context.home.limits.for_tags(self.context.spec.tags)
@@ -231,6 +256,8 @@ class CellPerformer(Performer):
 
     def reach(self, state: State, attempt: int) -> Any:
         """Bring the run into `state`; tell of a wait."""
+        if state.name not in _BRIEF:
+            self.release()
         hooks = super().reach(state, attempt)
         if state.name == "AwaitingConcurrencySlot":
             names = ", ".join(map(repr, self.limits()))

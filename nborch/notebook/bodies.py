@@ -71,11 +71,11 @@ class CellBody:
 
     def compiled(self) -> list[CodeType]:
         """Return the body in pieces to execute; an expression at the end is shown."""
-        tree = self._shell.transform_ast(self._parsed())
+        name = self._file_name()
+        tree = self._shell.transform_ast(self._parsed(name))
         mode = self._shell.ast_node_interactivity
         quiet = self._shell.displayhook.semicolon_at_end_of_expression(self.code)
         shown = _shown_nodes(tree.body, mode) if not quiet else set()
-        name = self._file_name()
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if self.analysis.is_async else 0
         compiler = self._shell.compile
         codes = []
@@ -108,9 +108,9 @@ class CellBody:
             code = self._shell.compile(tree, self._file_name(), "exec")
             exec(code, self._shell.user_ns)  # noqa: S102  # the user's own definitions
 
-    def _parsed(self) -> ast.Module:
+    def _parsed(self, name: str) -> ast.Module:
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree = compile("\n" + self.code, self._file_name(), "exec", flags)
+        tree = compile("\n" + self.code, name, "exec", flags)
         assert isinstance(tree, ast.Module)  # noqa: S101  # for the type checker
         return tree
 

@@ -28,7 +28,7 @@ from nborch.notebook.effects.namespace import (
 )
 from nborch.notebook.effects.preferences import preferences
 from nborch.notebook.effects.recipes import recipes
-from nborch.notebook.effects.seeding import watch_seeds
+from nborch.notebook.effects.seeding import may_seed, watch_seeds
 from nborch.notebook.effects.surroundings import Surroundings, restore_generators
 from nborch.notebook.files.traces import FileTrace, trace_files, traces_of
 from nborch.notebook.imports import (
@@ -369,7 +369,7 @@ class CellTask:
     @property
     def is_seeded(self) -> bool:
         """Tell whether a cell of this kernel may have seeded a random generator."""
-        return any("seed" in cell for cell in self._shell.user_ns["In"])
+        return may_seed(self._shell.user_ns["In"])
 
     def _made(self, made: Changes) -> dict[str, str]:
         """Return the digest of each name that the cell bound or changed."""

@@ -3,7 +3,8 @@
 import ast
 import importlib
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,8 @@ __all__ = [
     "used_modules",
 ]
 
+#: Cells of which is remembered what was read in their code.
+REMEMBERED = 128
 #: Stands for the code of a module that is not there.
 MISSING = "no such module"
 
@@ -27,13 +30,20 @@ def imported_modules(source: str) -> list[str]:
     >>> imported_modules("import os.path\nfrom json import loads")
     ['json', 'os.path']
     """
+    return list(_imported(source))
+
+
+@lru_cache(REMEMBERED)
+def _imported(source: str) -> tuple[str, ...]:
+    if "import" not in source:
+        return ()
     found: set[str] = set()
     for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def used_modules(source: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +81,9 @@ def _looked_up(source: str, name: str) -> set[str] | None:
     return None if alone else {node.attr for node in uses}
 
 
+@lru_cache(REMEMBERED)
 def _parsed(source: str) -> ast.AST:
+    """Return the tree of a cell's code, which is asked for several times."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree: ast.AST = compile(source, "<cell>", "exec", flags)
     return tree
@@ -92,26 +104,33 @@ _SETTERS = frozenset(
 )
 
 
-def setting_changed(source: str, modules: Container[str]) -> str | None:
+def setting_changed(source: str, is_module: Callable[[str], bool]) -> str | None:
     """Return the function of a library that a cell calls to change its settings.
 
-    >>> setting_changed("pd.set_option('display.precision', 2)", {"pd"})
+    >>> setting_changed("pd.set_option('display.precision', 2)", {"pd"}.__contains__)
     'set_option'
 
     Parameters
     ----------
-    modules
-        The names of modules at hand.
+    is_module
+        Tells whether a name stands for a module.
     """
+    called = _setters_called(source)
+    return next((name for owner, name in called if is_module(owner)), None)
+
+
+@lru_cache(REMEMBERED)
+def _setters_called(source: str) -> tuple[tuple[str, str], ...]:
+    """Return the calls that change settings if they are a library's: owner and name."""
+    found = []
     for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner: ast.AST = node.func
             while isinstance(owner, ast.Attribute):
                 owner = owner.value
-            is_library = isinstance(owner, ast.Name) and owner.id in modules
-            if is_library and node.func.attr in _SETTERS:
-                return node.func.attr
-    return None
+            if isinstance(owner, ast.Name) and node.func.attr in _SETTERS:
+                found.append((owner.id, node.func.attr))
+    return tuple(found)
 
 
 def module_fingerprints(names: Iterable[str]) -> dict[str, str]:

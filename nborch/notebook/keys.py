@@ -115,13 +115,18 @@ class CellKey:
             yield f"imports * from {module}"
         for name in sorted(analysis.history):
             yield f"reads {name!r}, which depends on what ran before"
-        modules = {n for n, v in self._namespace.items() if isinstance(v, ModuleType)}
-        for name in sorted(analysis.reaches_into & modules):
+        for name in sorted(filter(self._is_module, analysis.reaches_into)):
             yield f"changes the module {name!r}"
-        if called := setting_changed(self._code, modules | analysis.prelude_names):
+        if called := setting_changed(self._code, self._may_be_module):
             yield f"calls {called}(), which changes settings of a library"
         for name in analysis.unrestorable:
             yield f"defines {name!r}, which has to be executed"
+
+    def _is_module(self, name: str) -> bool:
+        return isinstance(self._namespace.get(name), ModuleType)
+
+    def _may_be_module(self, name: str) -> bool:
+        return name in self._analysis.prelude_names or self._is_module(name)
 
     def _variables(self) -> dict[str, str]:
         """Return the environment variables that the cell asks for by name."""

@@ -77,9 +77,10 @@ class CellSession:
         if ready is None:
             return
         function = partial(ready.attempts.run, ready.cell.execute)
-        with _interrupts_shown():
-            state = blocking.drive(ready.steps, ready.performer, function)
-        self._finish(ready.cell, ready.performer.context, state)
+        with _held(ready):
+            with _interrupts_shown():
+                state = blocking.drive(ready.steps, ready.performer, function)
+            self._finish(ready.cell, ready.performer.context, state)
 
     async def run_async(self, header: str, body: str) -> None:
         """Run a cell task that awaits, or restore it."""
@@ -87,9 +88,10 @@ class CellSession:
         if ready is None:
             return
         function = partial(ready.attempts.run_async, ready.cell.execute_async)
-        with _interrupts_shown():
-            state = await awaiting.drive(ready.steps, ready.performer, function)
-        self._finish(ready.cell, ready.performer.context, state)
+        with _held(ready):
+            with _interrupts_shown():
+                state = await awaiting.drive(ready.steps, ready.performer, function)
+            self._finish(ready.cell, ready.performer.context, state)
 
     def run_flow(self, header: str, body: str) -> None:
         """Run a cell flow."""
@@ -213,18 +215,22 @@ class CellSession:
         """Restore or complete what the cell shows; raise what it raised."""
         if isinstance(state.data, BaseException):
             self.notes.take(cell, context, state)
-            if context.sink is None:
-                context.home.recorder.flush()
+            self._flush(context)
             raise show_as_own(self._shell, state.data)
         hit = state.name == "Cached"
         if hit:
             cell.restore()
         why = self.notes.take(cell, context, state)
         badge = cell.badge(hit=hit)
+        # NB. First: the thread that sends what is shown would get in the way.
+        self._flush(context)
         if badge is not None:
             badge = replace(badge, reason=badge.reason or why)
             show(self._shell, badge.bundle())
-        if context.sink is None:
+
+    def _flush(self, context: RunContext) -> None:
+        """Have on disk what was recorded of a cell, unless it reports to a runner."""
+        if context.sink != self._relay:
             context.home.recorder.flush()
 
     def _relay(self, event: Event) -> None:
@@ -240,6 +246,18 @@ class CellSession:
         context.record(_entered(context.run, Running()))
         atexit.register(self.close)
         return context
+
+
+@contextmanager
+def _held(ready: Prepared) -> Iterator[None]:
+    """Let a cell that may be restored at once record its states together."""
+    if not ready.cell.analysis.prelude:
+        # To import something, or to define a class, may take its time.
+        ready.performer.hold()
+    try:
+        yield
+    finally:
+        ready.performer.release()
 
 
 @contextmanager

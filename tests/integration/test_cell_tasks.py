@@ -839,6 +839,35 @@ def test_one_execution(kernel, other):
     assert kernel("pid").result == other("pid").result
 
 
+def test_who_waits_is_seen(kernel, other, tmp_path, until):
+    """A cell is running in the store as it runs, and pending as it waits for another."""
+    body = 'while "go" not in os.listdir("."): time.sleep(0.02)'
+    cells = []
+    for each in (kernel, other):
+        # The first one has its session recorded as well.
+        each(task("begun = 1"))
+        each("import os, time")
+        waits = task(body, "%%task wait")
+        cells.append(threading.Thread(target=each, args=(waits,)))
+    store = opened(tmp_path / "home")
+
+    def states():
+        runs = [r for r in store.records() if r.run.of == "wait"]
+        return sorted(r.state.name for r in runs if r.state is not None)
+
+    cells[0].start()
+    runs = until(lambda: states() == ["Running"])
+    cells[1].start()
+    waits = until(lambda: states() == ["Pending", "Running"])
+    (tmp_path / "go").touch()
+    for cell in cells:
+        cell.join()
+    store.close()
+
+    assert runs
+    assert waits
+
+
 def test_session_run(kernel, tmp_path):
     """Cell tasks, tasks and flows called in cells belong to the session's run."""
     kernel("from nborch import flow, task\n@task\ndef double(v): return 2 * v")

@@ -52,6 +52,38 @@ def test_a_flush_waits_until_all_is_stored(recorder, store):
             assert len(store.events()) == i + 1
 
 
+def test_what_is_held_is_written_together(recorder, store, until):
+    """Who holds events has them on disk by a flush, in their order, and wakes nobody."""
+    recorder.record(line("begun"))
+    recorder.flush()
+    assert until(lambda: recorder._sleeps)
+
+    recorder.hold(line("one"))
+    recorder.hold(line("two"))
+    sleeps = recorder._sleeps
+    time.sleep(0.1)  # five times as long as the writer gathers
+    before = len(store.events())
+    recorder.flush()
+
+    assert sleeps
+    assert before == 1
+    told = [event.data["message"] for event in store.events()]
+    assert told == ["begun", "one", "two"]
+
+
+def test_what_is_held_is_written_when_one_asks(recorder, store, until):
+    """Held events are soon on disk after a call of wake(), or with the next event."""
+    recorder.hold(line("one"))
+    recorder.wake()
+    assert until(lambda: len(store.events()) == 1, timeout=2)
+    assert until(lambda: recorder._sleeps)
+
+    recorder.hold(line("two"))
+    recorder.record(line("three"))
+
+    assert until(lambda: len(store.events()) == 3, timeout=2)
+
+
 def test_events_are_stored_in_order_and_in_groups(recorder, store):
     """Events that come together share a transaction, and keep their order."""
     groups, append = [], store.append

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nborch.cache import claims
+from nborch.cache import claims, places
 from nborch.cache.manifests import Manifest, Part, RowDamaged, RowForeign, Signer
 from nborch.cache.results import EntryUnusable, ResultCache
 from nborch.exceptions import CacheWarning
@@ -852,6 +852,7 @@ def test_claims_work_where_locks_do_not(cache, monkeypatch):
     def unsupported(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
+    monkeypatch.setattr(places.fcntl, "fcntl", unsupported)
     monkeypatch.setattr(claims.fcntl, "flock", unsupported)
     monkeypatch.setattr(claims, "LEASE_SECONDS", 0.6)
     answers = []
@@ -974,8 +975,49 @@ def test_collecting_spares_what_is_being_written(cache, folder):
     assert collected > 1
 
 
-def test_links_of_any_content_are_no_trouble(cache, folder):
+def test_claims_work_where_only_files_can_be_locked(cache, folder, monkeypatch):
+    """Without locks on bytes each key that is held has a file, and is held as well."""
+    monkeypatch.setattr(places, "_SET", None)
+    answers = []
+
+    def ask():
+        with cache.claim("key", timeout=0) as alone:
+            answers.append(alone)
+
+    with cache.claim("key"):
+        assert len(list((folder / "claims").iterdir())) == 2
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        other = start(
+            "from nborch.cache import places; places._SET = None\n"
+            "with cache.claim('key', timeout=0.1) as alone: print(alone)\n"
+            "print(cache.holder('key'))",
+            folder,
+        )
+        said = finished(other)
+    ask()
+
+    assert said.startswith(f"False\nprocess {os.getpid()} on host ")
+    assert answers == [False, True]
+    assert list((folder / "claims").iterdir()) == []
+
+
+def test_what_stands_with_the_keys_is_no_trouble(cache, folder):
+    """A claim whose holder signed with something strange names no holder."""
+    with cache.claim("key"):
+        file = folder / "claims" / "keys"
+        size = file.stat().st_size
+        for content in (b"", b"\0" * size, b"\xff" * size, b"1 2 3" * size):
+            file.write_bytes(content)
+            assert cache.holder("key") == ""
+        with cache.claim("another key") as alone:
+            assert alone
+
+
+def test_links_of_any_content_are_no_trouble(cache, folder, monkeypatch):
     """A claim whose link says something strange names no holder."""
+    monkeypatch.setattr(places, "_SET", None)
     with cache.claim("key"):
         (link,) = (folder / "claims").glob("*.by")
         for content in ("junk", "1", "1 ", " host", "x host"):

@@ -4,9 +4,11 @@ import importlib.metadata
 import importlib.util
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nborch.notebook.effects.namespace import Uncachable
+from nborch.notebook.files import readers
 from nborch.notebook.files.traces import RACY, trace_files, traces_of, unchanged
 
 
@@ -392,3 +395,19 @@ def test_nested(folder):
 
     assert paths(traces_of(outer)) == ["data.csv", "made"]
     assert paths(traces_of(inner)) == ["made"]
+
+
+def test_a_reader_that_a_module_gets_later_is_watched(monkeypatch):
+    """A function that a library only adds when it is asked for is watched as well."""
+    library = ModuleType("polars")
+    library.read_csv = len
+    monkeypatch.setitem(sys.modules, "polars", library)
+    told = []
+
+    for name in ("read_csv", "read_json"):
+        setattr(library, name, lambda path: path)
+        readers.watch(told.append)
+        getattr(library, name)(__file__)
+        readers.unwatch()
+
+    assert told == [__file__, __file__]

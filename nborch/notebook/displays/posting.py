@@ -24,6 +24,7 @@ __all__ = [
     "posting",
     "redirect",
     "refused",
+    "send_prints",
     "show",
     "unpin",
 ]
@@ -210,6 +211,17 @@ def show(shell: Any, bundle: dict[str, Any]) -> None:
         Post(shell).publish(bundle)
     else:
         publisher.publish(bundle)
+
+
+def send_prints() -> None:
+    """Have sent what was printed, before anything else is.
+
+    What there is none of is not asked for: a kernel's other thread takes as long to
+    answer that as a small cell takes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if _waits(stream):
+            stream.flush()
 
 
 def _waits(stream: Any) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
+from nborch.notebook.displays.posting import send_prints
 from nborch.notebook.displays.tapping import Taker, tapped
 from nborch.notebook.effects.lingering import Running
 
@@ -186,8 +187,7 @@ def record(shell: Any) -> Iterator[Recording]:
         if left := before.left(shell.user_ns):
             recording.refuse(left)
         flush_figures()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        send_prints()
 
 
 def flush_figures() -> None:

@@ -66,12 +66,34 @@ def _differing(
 
 def _pandas() -> Iterator[tuple[str, Any]]:
     config = sys.modules.get("pandas._config.config")
-    for name, option in sorted(getattr(config, "_registered_options", {}).items()):
-        value: Any = vars(config)["_global_config"]
-        for part in name.split("."):
-            value = value[part]
-        if value != option.defval:
-            yield f"pandas.{name}", value
+    options = getattr(config, "_registered_options", None)
+    if options:
+        root = vars(config)["_global_config"]
+        for name, group, last, usual in _places_in(root, options):
+            if group[last] != usual:
+                yield f"pandas.{name}", group[last]
+
+
+#: An option of pandas: its name, where its value stands, and its default.
+_Place = tuple[str, dict[str, Any], str, Any]
+#: Where the options stood that there were when one looked last.
+_known: tuple[Any, int, list[_Place]] = None, 0, []
+
+
+def _places_in(root: Any, options: dict[str, Any]) -> list[_Place]:
+    """Return where each of the options stands: they are as many as a cell has words."""
+    global _known  # noqa: PLW0603  # one for the process, as the options are
+    if _known[0] is root and _known[1] == len(options):
+        return _known[2]
+    places = []
+    for name, option in sorted(options.items()):
+        *groups, last = name.split(".")
+        group = root
+        for part in groups:
+            group = group[part]
+        places.append((name, group, last, option.defval))
+    _known = root, len(places), places
+    return places
 
 
 def _decimal() -> Iterator[tuple[str, Any]]:
@@ -81,9 +103,9 @@ def _decimal() -> Iterator[tuple[str, Any]]:
         for name in _DECIMAL:
             if getattr(now, name) != getattr(usual, name):
                 yield f"decimal.{name}", getattr(now, name)
-        traps = sorted(signal.__name__ for signal, is_on in now.traps.items() if is_on)
         if now.traps != usual.traps:
-            yield "decimal.traps", traps
+            traps = (signal.__name__ for signal, is_on in now.traps.items() if is_on)
+            yield "decimal.traps", sorted(traps)
 
 
 def _locale() -> Iterator[tuple[str, Any]]:

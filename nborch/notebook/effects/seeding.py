@@ -14,7 +14,28 @@ from typing import Any
 
 from nborch.notebook.effects.surroundings import same_state
 
-__all__ = ["watch_seeds"]
+__all__ = ["may_seed", "watch_seeds"]
+
+#: A kernel's cells, how many of them were searched, the last, and whether one may seed.
+_searched: tuple[list[str], int, str, bool] = [], 0, "", False
+
+
+def may_seed(cells: list[str]) -> bool:
+    """Tell whether one of a kernel's cells may have seeded a random generator.
+
+    >>> may_seed(["import random", "random.seed(1)"])
+    True
+
+    Each is searched once: they are the same ones before the next cell.
+    """
+    global _searched  # noqa: PLW0603  # one for the process, as the kernel is
+    known, count, last, found = _searched
+    goes_on = known is cells and len(cells) >= count > 0 and cells[count - 1] is last
+    if not goes_on:
+        count, found = 0, False
+    found = found or any("seed" in cell for cell in cells[count:])
+    _searched = cells, len(cells), cells[-1] if cells else "", found
+    return found
 
 
 @contextmanager

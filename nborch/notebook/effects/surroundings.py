@@ -8,9 +8,8 @@ makes a cell one that has to be executed.
 import os
 import random
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nborch.cache.fingerprints import fingerprint
@@ -23,10 +22,11 @@ __all__ = ["Surroundings", "restore_generators", "same_state"]
 class Surroundings:
     """The surroundings of a cell at one time."""
 
-    environment: dict[str, str]
+    environment: Mapping[str, str]
     folder: str
     path: list[str]
-    modules: frozenset[str]
+    #: All that are loaded, in their order.
+    modules: tuple[str, ...]
     python: Any
     numpy: Any
 
@@ -34,11 +34,10 @@ class Surroundings:
     def now(cls) -> "Surroundings":
         """Return the present surroundings."""
         return cls(
-            # Names with an underscore are what libraries tell themselves.
-            environment={n: v for n, v in os.environ.items() if not n.startswith("_")},
-            folder=str(Path.cwd()),
+            environment=_environment(),
+            folder=os.getcwd(),  # noqa: PTH109  # of each cell, twice
             path=list(sys.path),
-            modules=frozenset(name for name in sys.modules if "." not in name),
+            modules=tuple(sys.modules),
             python=random.getstate(),
             numpy=_numpy_state(),
         )
@@ -82,7 +81,7 @@ class Surroundings:
             Whether new variables may come from libraries that were loaded.
         """
         environment = later.environment
-        if imports and later.modules != self.modules:
+        if environment != self.environment and imports and self._has_loaded(later):
             # Libraries add variables as they are loaded, and do so after a hit, too.
             environment = {
                 name: value
@@ -97,6 +96,31 @@ class Surroundings:
         for what, changed in differs.items():
             if changed:
                 raise Uncachable(f"changes {what}")
+
+    def _has_loaded(self, later: "Surroundings") -> bool:
+        """Tell whether other packages are loaded later."""
+        return _packages(self.modules) != _packages(later.modules)
+
+
+def _packages(modules: Iterable[str]) -> set[str]:
+    return {name for name in modules if "." not in name}
+
+
+#: The environment as Python keeps it, and as it was made of that: it seldom changes.
+_decoded: tuple[object, dict[str, str]] = None, {}
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the variables, without those by which libraries talk to themselves."""
+    global _decoded  # noqa: PLW0603  # one for the process, as the variables are
+    raw, known = getattr(os.environ, "_data", None), _decoded
+    if raw is not None and raw == known[0]:
+        return known[1]
+    # NB. Before they are told, of which a thread may change one meanwhile.
+    raw = raw.copy() if isinstance(raw, dict) else None
+    told = {n: v for n, v in os.environ.items() if not n.startswith("_")}
+    _decoded = raw, told
+    return told
 
 
 def _numpy_state() -> Any:

@@ -70,13 +70,29 @@ def _wrap(module: str) -> None:
     owner = sys.modules.get(module)
     if owner is None or module in _importing:
         return
-    for name, value in list(vars(owner).items()):
-        if not name.startswith(_UNSEEN[module]) or not callable(value):
-            continue
+    for name in _readers_in(module, vars(owner)):
+        value = vars(owner).get(name)
         if isinstance(value, type):
             _replace(value, "__init__", _telling(value.__init__))  # type: ignore[misc]
-        else:
+        elif callable(value):
             _replace(owner, name, _telling(value))
+
+
+#: The names of the readers in a module that had so many names.
+_found: dict[str, tuple[int, list[str]]] = {}
+
+
+def _readers_in(module: str, names: dict[str, Any]) -> list[str]:
+    """Return the names of a module's readers; it is looked through when it grows."""
+    size, found = _found.get(module, (0, []))
+    if size != len(names):
+        found = [
+            name
+            for name, value in list(names.items())
+            if name.startswith(_UNSEEN[module]) and callable(value)
+        ]
+        _found[module] = len(names), found
+    return found
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:

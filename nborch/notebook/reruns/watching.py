@@ -68,7 +68,8 @@ class Watch:
         if text.startswith("%%task"):
             self._ids[_text(*text.partition("\n")[::2])] = cell
         # NB. Ids, not the objects: a cell may delete a name to have its memory back.
-        ids = {name: id(value) for name, value in self._shell.user_ns.items()}
+        names = self._shell.user_ns
+        ids = dict(zip(names, map(id, names.values()), strict=True))
         self._before.append((self._history.number, ids))
         if deleted := _request(self._shell).get("deletedCells"):
             self._history.note_deleted([str(cell) for cell in deleted])
