@@ -1,11 +1,15 @@
-"""Cancelling: to end a flow run of this process from another thread.
+"""Cancelling: to end a flow run from another thread, or from another process.
 
 The code of the run gets a `CancelledRun`: it may clean up, and what was submitted
 within it is stopped as well. In the main thread a signal raises it, which ends a sleep,
 too; in other threads it comes at the next line of Python; a coroutine is cancelled by
 its loop. Code that catches it and goes on gets it again.
+
+A program elsewhere is ended as by Ctrl-C, with a note beside its lock that says which
+run it was asked to end: else nobody could tell that from somebody's Ctrl-C.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -16,10 +20,13 @@ from typing import Any, Self
 
 from nborch.context import RunContext, current_run
 from nborch.deadlines import Place, handles
-from nborch.exceptions import CancelledRun
+from nborch.exceptions import CancelledRun, CancelRequested
+from nborch.home import Home
+from nborch.leasing import leave_note, notes
+from nborch.runs import Run
 from nborch.timers import call_later, interrupt
 
-__all__ = ["Stopper", "cancel", "cancelled", "is_cancellable"]
+__all__ = ["Stopper", "cancel", "cancelled", "end_program", "is_cancellable"]
 
 #: Nobody else uses this signal, and a process that does not handle it ignores it.
 SIGNAL = signal.SIGURG
@@ -170,23 +177,42 @@ def cancel(run_id: str, why: str) -> bool:
     return stopper is not None
 
 
-def cancelled(error: BaseException) -> BaseException:
-    """Return what ended a coroutine: that its run was cancelled, if somebody asked.
+def end_program(home: Home, run: Run, why: str) -> None:
+    """Have a program that does nothing but this run end, and the run as Cancelled.
 
-    The loop can only say that it was.
+    It does what it does about Ctrl-C: what it has to clear up, it clears up.
     """
-    asyncio = sys.modules.get("asyncio")
-    if not _asked or asyncio is None:
-        return error
-    is_cancelled: bool = isinstance(error, asyncio.CancelledError)
-    if not is_cancelled:
-        return error
+    _, pid, _ = run.process.split(":")
+    leave_note(home.folder / "processes", run.process, f"{run.id}\n{why}")
+    os.kill(int(pid), signal.SIGINT)
+
+
+def cancelled(error: BaseException) -> BaseException:
+    """Return what ended a run's code: that the run was cancelled, if somebody asked.
+
+    The loop can only say that it was, and a signal not who sent it.
+    """
     context = current_run.get()
+    if isinstance(error, Exception) or context is None:
+        return error
+    asyncio = sys.modules.get("asyncio")
+    by_loop = asyncio is not None and isinstance(error, asyncio.CancelledError)
+    if not (by_loop or type(error) is KeyboardInterrupt):
+        return error
+    asked = {**_noted(), **(_asked if by_loop else {})}
     while context is not None:
-        if context.run.id in _asked:
-            return CancelledRun(_asked[context.run.id])
+        if context.run.id in asked:
+            # NB. A loop ends at once with what comes from a signal.
+            kind = CancelledRun if by_loop else CancelRequested
+            return kind(asked[context.run.id])
         context = context.parent
     return error
+
+
+def _noted() -> dict[str, str]:
+    """Return which runs of this program are to end, and why, as another asked for."""
+    told = [note.partition("\n") for note in notes()]
+    return {run_id: why for run_id, _, why in told}
 
 
 def _task_here() -> tuple[Any, Any]:

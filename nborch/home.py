@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nborch import leasing
-from nborch.cache.base import ResultStore
 from nborch.exceptions import StoreError
 from nborch.leasing import ProcessLease
-from nborch.limits import Limits
 from nborch.recorder import Recorder
 from nborch.runs import RunRecord
 from nborch.settings import Settings, load_settings
-from nborch.store.limits import SQLiteLimits
 from nborch.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
+    from nborch.cache.base import ResultStore
+    from nborch.limits import Limits
     from nborch.store.ledgers import Ledger
     from nborch.store.listing import SQLiteListing
     from nborch.store.logbook import SQLiteLogbook
@@ -64,7 +63,7 @@ class Home:
         return Recorder(self.store)
 
     @cached_property
-    def cache(self) -> ResultStore:
+    def cache(self) -> "ResultStore":
         """The result cache."""
         # Who reuses no result need not load what keeps them (law 7).
         from nborch.cache.results import ResultCache
@@ -76,8 +75,12 @@ class Home:
         )
 
     @cached_property
-    def limits(self) -> Limits:
+    def limits(self) -> "Limits":
         """The concurrency limits."""
+        # Who only looks has no use for them (law 7).
+        from nborch.limits import Limits
+        from nborch.store.limits import SQLiteLimits
+
         slots = SQLiteLimits(self.store)
         return Limits(slots, self.folder / "processes", lambda: self.process)
 

@@ -16,7 +16,7 @@ from nborch.runs import RunRecord
 from nborch.states import Crashed
 from nborch.store.base import RunStore
 
-__all__ = ["ProcessLease", "is_alive", "reap"]
+__all__ = ["ProcessLease", "is_alive", "leave_note", "notes", "reap"]
 
 
 class ProcessLease:
@@ -44,6 +44,11 @@ class ProcessLease:
         self.path = _path(folder, self.name)
         self._file: int | None = _hold(self.path)
         _leases.add(self)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lock is held, by this process."""
+        return self._file is not None
 
     def release(self) -> None:
         """Give the lock back and remove its file; a second call does nothing."""
@@ -104,6 +109,24 @@ def is_alive(folder: Path, name: str) -> bool:
     return False
 
 
+def leave_note(folder: Path, name: str, text: str) -> None:
+    """Leave a text for the process called `name`, in place of the one before."""
+    path = _path(folder, name).with_suffix(".note")
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(text, "utf-8")
+    part.replace(path)
+
+
+def notes() -> list[str]:
+    """Return what was left for this process, by whichever of its names."""
+    found = []
+    for lease in tuple(_leases):
+        with suppress(OSError, ValueError):
+            if lease.is_held:
+                found.append(lease.path.with_suffix(".note").read_text("utf-8"))
+    return found
+
+
 def reap(store: RunStore, folder: Path, now: float) -> list[RunRecord]:
     """Mark the unfinished runs of dead processes as Crashed; return them.
 
@@ -125,7 +148,7 @@ def reap(store: RunStore, folder: Path, now: float) -> list[RunRecord]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the lock files that no process holds."""
+    """Remove the lock files that no process holds, and notes for who is gone."""
     for path in folder.glob("*.lock"):
         with suppress(OSError):
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -135,6 +158,10 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
             finally:
                 os.close(file)
+    for path in folder.glob("*.note*"):
+        name = path.name.partition(".note")[0]
+        if not _path(folder, name).exists():
+            path.unlink(missing_ok=True)
 
 
 def _crashed(record: RunRecord, now: float) -> Event:

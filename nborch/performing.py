@@ -184,7 +184,7 @@ def called(function: Callable[[], Any]) -> Returned | Raised:
     try:
         value = function()
     except BaseException as error:  # noqa: BLE001  # the lifecycle decides what it means
-        return raised(error)
+        return raised(cancelled(error))
     return Returned(value, time.perf_counter() - start)
 
 

@@ -1,5 +1,6 @@
 """``nborch server``: the pages that show what runs, and the API."""
 
+import gc
 import os
 import signal
 import sys
@@ -59,6 +60,9 @@ def start(  # noqa: PLR0913  # its options
     NBORCH_SERVER_TOKEN.
     """
     _check_url(url)
+    # To look for garbage among what is loaded takes a tenth of the time.
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
     home = current_home()
     # NB. First of all: a browser that asks now waits, and is not refused.
     sockets = listening.listen(host, port)
@@ -75,6 +79,9 @@ def start(  # noqa: PLR0913  # its options
     address = listening.address_of(host, sockets, guard.base_url)
 
     def ready() -> None:
+        # What is there stays: nobody need look at it ever again.
+        gc.freeze()
+        gc.enable()
         shown = f"{url.rstrip('/')}/" if url else address
         note_address(home, shown)
         way_in = f"{address}login?token={token}"

@@ -20,7 +20,6 @@ from nborch.control.telling import seconds_of, summaries
 from nborch.deploy.entrypoints import told as told_place
 from nborch.exceptions import InvalidDeclaration, NotFound
 from nborch.work import Deployment, Outcome, ScheduleRecord
-from nborch.work.firing import following
 
 __all__ = ["LocalDeployments"]
 
@@ -269,6 +268,9 @@ def _schedule(record: ScheduleRecord) -> ScheduleForm:
 
 def _next(record: ScheduleRecord) -> Iterator[datetime]:
     """Yield the next times of a schedule, as far as it is known now that they come."""
+    # A server answers before it has loaded it (law 7).
+    from nborch.work.firing import following
+
     at, fired = record.next_at, record.fired
     for _ in range(NEXT):
         if at is None:

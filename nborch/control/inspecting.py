@@ -56,13 +56,18 @@ def _artifacts(home: Home, record: RunRecord) -> list[Artifact]:
 
 def _artifact(name: str, handle: dict[str, Any]) -> Artifact:
     value = handle.get("value") or []
-    preview = _short(repr(value[0])) if value else handle.get("reason")
+    preview = _short(_written(value[0])) if value else handle.get("reason")
     return {
         "name": name,
         "kind": str(handle.get("type", "")),
         "preview": preview,
         "size": handle.get("size") or None,
     }
+
+
+def _written(value: object) -> str:
+    """Return a plain value in words: a text as it is read, not as it is typed."""
+    return value if isinstance(value, str) else repr(value)
 
 
 def _result(home: Home, record: RunRecord, artifacts: list[Artifact]) -> str | None:

@@ -1,18 +1,16 @@
 """Changing how a run goes on: to end it, and to have it done again."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Literal
 
-from nborch import cancelling, leasing
+from nborch import leasing
 from nborch.exceptions import InvalidDeclaration, NotFound, UnfinishedRun
 from nborch.home import Home
 from nborch.runs import RunKind, RunRecord
-from nborch.work import QUEUE
 
 __all__ = ["again", "cancel", "possible", "resume"]
 
@@ -49,11 +47,13 @@ def cancel(home: Home, record: RunRecord) -> str:
         return home.queue.request_cancel(record.run.id)
     if record.state.is_over():
         return "over"
+    # Which runs there are here knows who has begun one (law 7).
+    from nborch import cancelling
+
     if cancelling.cancel(record.run.id, WHY):
         return "cancelling"
     if _ends_by_signal(home, record):
-        # As Ctrl-C where it was started.
-        os.kill(_pid(record), signal.SIGINT)
+        cancelling.end_program(home, record.run, WHY)
         return "cancelling"
     raise NotFound(
         f"The run {record.run.name!r} is not one of a deployment, and goes on within "
@@ -132,6 +132,9 @@ def _check_over(record: RunRecord) -> None:
 
 
 def _is_queued(record: RunRecord) -> bool:
+    # A server answers before it has loaded what knows of queues (law 7).
+    from nborch.work import QUEUE
+
     return record.run.process == QUEUE or "deployment" in record.run.details
 
 
@@ -151,6 +154,8 @@ def _ends_by_signal(home: Home, record: RunRecord) -> bool:
 
     That is so for a program of this machine which does nothing but this flow.
     """
+    from nborch import cancelling
+
     run = record.run
     if cancelling.is_cancellable(run.id):
         return True

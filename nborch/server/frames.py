@@ -8,14 +8,15 @@ it tells of cells that have changed.
 
 from functools import cache
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nborch.server.base import Handler, JsonHandler
-from nborch.server.notebooks import Cell, Notebook
 from nborch.server.pages import embedded
 from nborch.server.problems import Problem
-from nborch.server.rendering import rendered
 from nborch.server.site import Site
+
+if TYPE_CHECKING:
+    from nborch.server.notebooks import Cell, Notebook
 
 __all__ = ["ROUTES", "CellShown", "Frame", "cells_of"]
 
@@ -90,14 +91,17 @@ def cells_of(site: Site, run_id: str) -> list[dict[str, Any]]:
     return [each.told() for each in site.watching.notebooks.get(run_id).cells]
 
 
-def _found(notebook: Notebook, cell_id: str) -> Cell:
+def _found(notebook: "Notebook", cell_id: str) -> "Cell":
     for cell in notebook.cells:
         if cell.id == cell_id:
             return cell
     raise Problem(404, "not-found", f"The notebook has no cell {cell_id[:100]!r}.")
 
 
-def _shown(cell: Cell, notebook: Notebook) -> dict[str, Any]:
+def _shown(cell: "Cell", notebook: "Notebook") -> dict[str, Any]:
+    # The first page does not wait until it is loaded.
+    from nborch.server.rendering import rendered
+
     told = cell.told()
     html = rendered(cell, notebook.language)
     names = ("id", "kind", "state", "version")

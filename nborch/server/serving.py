@@ -30,6 +30,9 @@ MOST_HEADERS = 32_768
 BODY_SECONDS, IDLE_SECONDS = 20.0, 75.0
 #: Seconds for what is being answered when the server ends.
 GRACE = 1.0
+#: Seconds after which is loaded what may be wanted later: who asks at once need not
+#: share the core with that.
+QUIET = 1.0
 
 
 def guard_of(
@@ -95,7 +98,7 @@ def serve(
     ready
         Called when it answers.
     warm_up
-        Called then in a thread: loads what somebody may wait for later.
+        Called in a thread, soon after that: loads what somebody may wait for later.
     """
     asyncio.run(_serve(home, sockets, guard, ready, warm_up))
 
@@ -121,7 +124,7 @@ async def _serve(
     )
     server.add_sockets(list(sockets))
     ready()
-    threading.Thread(target=warm_up, name="nborch-warm-up", daemon=True).start()
+    loop.call_later(QUIET, _load, site, warm_up)
     try:
         await ended.wait()
     finally:
@@ -131,6 +134,14 @@ async def _serve(
             await asyncio.wait_for(server.close_all_connections(), GRACE)
         except TimeoutError:
             _log.debug("Some connections did not end by themselves")
+
+
+def _load(site: Site, warm_up: Callable[[], object]) -> None:
+    def load() -> None:
+        _ = site.control
+        warm_up()
+
+    threading.Thread(target=load, name="nborch-warm-up", daemon=True).start()
 
 
 def _note(handler: RequestHandler) -> None:

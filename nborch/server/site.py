@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from nborch.control.local import LocalControl
 from nborch.home import Home
 from nborch.server.assets import Assets
 
 if TYPE_CHECKING:
+    from nborch.control.local import LocalControl
     from nborch.server.watching import Watching
 
 __all__ = ["Site"]
@@ -40,19 +40,29 @@ class Site:
         self.assets = Assets()
         #: Makes the page that tells a problem; see `nborch.server.app`.
         self.problem_page: Callable[[Any, Any], str] = lambda *_: ""
-        #: What one can see and do.
-        self.control = LocalControl(home)
+        self._control: LocalControl | None = None
         self._watching: Watching | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         #: Those that wait for news, to be woken at the end.
         self.streams: set[asyncio.Event] = set()
         self.is_closed = False
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nborch-server")
 
+    # The first answer does not wait until these are loaded.
+
+    @property
+    def control(self) -> "LocalControl":
+        """What one can see and do."""
+        from nborch.control.local import LocalControl
+
+        with self._lock:
+            if self._control is None:
+                self._control = LocalControl(self.home)
+            return self._control
+
     @property
     def watching(self) -> "Watching":
         """What tells of changes."""
-        # The first page does not wait until it is loaded.
         from nborch.server.watching import Watching
 
         with self._lock:

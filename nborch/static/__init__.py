@@ -7,11 +7,12 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from posixpath import dirname, join, normpath
 
 __all__ = ["bundle", "css", "page_script"]
 
+_FOLDER = Path(__file__).parent
 #: The module whose default export is what anywidget asks for.
 ENTRY = "widget"
 #: The module that begins every page.
@@ -80,12 +81,12 @@ def css() -> str:
     >>> ".nborch" in css()
     True
     """
-    return (files(__name__) / "nborch.css").read_text(encoding="utf-8")
+    return (_FOLDER / "nborch.css").read_text("utf-8")
 
 
 @cache
 def _source(name: str) -> str:
-    return files(__name__).joinpath(f"{name}.js").read_text(encoding="utf-8")
+    return (_FOLDER / f"{name}.js").read_text("utf-8")
 
 
 def _in_order(name: str, seen: set[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ happens.
 
 import argparse
 import asyncio
+import compileall
 import json
 import os
 import subprocess
@@ -18,11 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from serving import ROOT, Served
 
 PAGES = 50
+#: A server that has just begun is asked for its first page so often.
+STARTS = 7
 TASKS, PER_MINUTE = 2_000, 2_000
 
 #: A run whose tasks come evenly, and each writes a line.
@@ -163,17 +167,28 @@ async def watch(served: Served, tasks: int, environ: dict[str, str]) -> None:
     await asyncio.gather(*following, return_exceptions=True)
 
 
+def first_page(folder: Path) -> tuple[float, float]:
+    """Return the seconds from the command until the list of runs: least, and median."""
+    # As pip does when it installs a package.
+    compileall.compile_dir(str(ROOT / "nborch"), quiet=1)
+    took = []
+    for number in range(STARTS + 1):
+        began = time.monotonic()
+        with Served(folder / f"first-{number}") as served:
+            assert served.get("/").status == 200
+            took.append(time.monotonic() - began)
+    return min(took[1:]), median(took[1:])
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     tasks = 300 if parser.parse_args().quick else TASKS
     with tempfile.TemporaryDirectory() as folder:
-        served = Served(Path(folder) / "home")
-        began = time.monotonic()
-        served.start()
-        served.get("/")
-        print(f"first page              {time.monotonic() - began:.2f} s")
+        least, middle = first_page(Path(folder))
+        print(f"first page              {middle:.2f} s, {least:.2f} s at best")
+        served = Served(Path(folder) / "home").start()
         try:
             time.sleep(2)
             pid = served.process.pid

@@ -39,6 +39,24 @@ def test_no_page_has_to_ask_before_its_first_content(look, site_of_many):
         assert page.locator("*").count() < ELEMENTS, path
 
 
+def test_the_strip_of_history_comes_after_the_runs(look, site_of_many):
+    """Its hundreds of parts hold up nothing: they are drawn once runs are seen."""
+    page = look(site_of_many)
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () => window.drawn ="
+        " ['.run-row', '.history-bars > div', 'figcaption span:not(:empty)'].map("
+        "(part) => document.querySelectorAll(part).length))"
+    )
+
+    page.reload()
+
+    page.locator(".history-bars > div").first.wait_for(state="attached")
+    rows, bars, ends = page.evaluate("window.drawn")
+    assert rows > 0
+    assert bars == 0
+    assert ends == 2
+
+
 @pytest.mark.parametrize("view", ["graph", "timeline", "table", "logs"])
 def test_a_run_of_ten_thousand_tasks_is_drawn_in_part(look, site_of_many, view):
     """Each view of a very large run draws what is in sight, and knows of all of it."""

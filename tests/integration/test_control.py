@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from nborch.exceptions import (
     UnfinishedRun,
 )
 from nborch.home import Home
+from nborch.leasing import leave_note
 from nborch.runs import Run, RunKind, flow_run_name, new_id
 from nborch.schedules import CronSchedule, IntervalSchedule
 from nborch.settings import Settings
@@ -479,23 +481,44 @@ def test_what_cannot_be_done_is_said(control, made):
 PROGRAM = """
     import os, sys, time
     from pathlib import Path
-    from nborch import flow
+    from nborch import flow, task
 
-    @flow
-    def endless():
+    @task
+    def wait():
         Path(sys.argv[1]).touch()
         while True:
             time.sleep(0.01)
 
+    @flow
+    def endless():
+        wait()
+
     endless()
+"""
+
+AWAITS = """
+    import asyncio, sys
+    from pathlib import Path
+    from nborch import flow, task
+
+    @task
+    async def wait():
+        Path(sys.argv[1]).touch()
+        await asyncio.sleep(600)
+
+    @flow
+    async def endless():
+        await wait()
+
+    asyncio.run(endless())
 """
 
 
 @pytest.fixture
-def program(there, script, tmp_path, until):
+def program(request, there, script, tmp_path, until):
     """A program in which a run goes on."""
-    begun = tmp_path / "begun"
-    started = script(PROGRAM, begun, NBORCH_HOME=str(there.folder))
+    begun, text = tmp_path / "begun", getattr(request, "param", PROGRAM)
+    started = script(text, begun, NBORCH_HOME=str(there.folder))
     assert until(begun.exists)
     return started
 
@@ -511,8 +534,9 @@ def run_in(program, control, until):
     return run
 
 
+@pytest.mark.parametrize("program", [PROGRAM, AWAITS], indirect=True)
 def test_a_program_is_cancelled(control, program, until):
-    """A program that does nothing but one run is ended as by Ctrl-C."""
+    """A program that does nothing but one run ends as by Ctrl-C, its run Cancelled."""
     run = run_in(program, control, until)
     assert control.run(run["id"])["can"] == ["cancel"]
 
@@ -520,9 +544,37 @@ def test_a_program_is_cancelled(control, program, until):
 
     assert told == "cancelling"
     program.wait(20)
-    ended = until(lambda: control.run(run["id"])["ended"])
-    assert ended
-    assert control.run(run["id"])["state"]["type"] in {"CANCELLED", "CRASHED"}
+    assert program.returncode != 0
+    assert control.run(run["id"])["state"]["type"] == "CANCELLED"
+    assert control.run(run["id"])["state"]["message"].endswith("Cancelled on request.")
+    (within,) = control.runs(parent=run["id"], kind=["task"])["items"]
+    assert within["state"]["type"] == "CANCELLED"
+
+
+@pytest.mark.parametrize("program", [PROGRAM, AWAITS], indirect=True)
+def test_ctrl_c_is_no_request(control, program, until):
+    """A run that somebody ends by Ctrl-C where it goes on was not cancelled."""
+    run = run_in(program, control, until)
+
+    program.send_signal(signal.SIGINT)
+
+    program.wait(20)
+    assert control.run(run["id"])["state"]["type"] == "CRASHED"
+
+
+def test_a_request_is_about_one_run(there, control, program, until):
+    """What was asked of a run says nothing about another one, nor about its program."""
+    run = run_in(program, control, until)
+    process = run["stored"]["process"]
+    leave_note(there.folder / "processes", process, "another run\nNobody wants it.")
+
+    program.send_signal(signal.SIGINT)
+
+    program.wait(20)
+    assert control.run(run["id"])["state"]["type"] == "CRASHED"
+    # Who is gone is left no notes.
+    there.reap()
+    assert not list((there.folder / "processes").glob(f"{process}*"))
 
 
 def test_a_program_that_does_more_is_left_alone(control, made, program, until):

@@ -11,6 +11,9 @@ import { dayOf, timeOfDay } from "./times.js";
 
 const DAY = 86_400;
 
+/** Milliseconds after the first frame: what else there is has been painted by then. */
+const LATER = 50;
+
 /** From the bottom of a bar to its top. */
 const ORDER = [
   ...["COMPLETED", "CANCELLED", "CANCELLING", "SCHEDULED", "PENDING", "PAUSED"],
@@ -40,13 +43,6 @@ export class HistoryStrip {
   show(bins) {
     this.bins = bins;
     const totals = bins.map(({ states }) => sum(states));
-    const most = Math.max(1, ...totals);
-    while (this.bars.childElementCount > bins.length) this.bars.lastElementChild?.remove();
-    while (this.bars.childElementCount < bins.length) this.bars.append(element("div"));
-    bins.forEach((bin, n) => {
-      const bar = /** @type {HTMLElement} */ (this.bars.children[n]);
-      drawBar(bar, bin, totals[n], most);
-    });
     const all = totals.reduce((one, other) => one + other, 0);
     const bad = bins.reduce(
       (count, { states }) => count + (states.FAILED ?? 0) + (states.CRASHED ?? 0),
@@ -64,6 +60,21 @@ export class HistoryStrip {
       "aria-label",
       `From ${told(first.start)} to ${told(last.end)}: ${numeral(all)} runs, ${numeral(bad)} went wrong`,
     );
+    // Hundreds of small parts: nobody waits for them to see the runs.
+    if (this.bars.childElementCount) this.#draw();
+    else requestAnimationFrame(() => window.setTimeout(() => this.#draw(), LATER));
+  }
+
+  #draw() {
+    const { bars, bins } = this;
+    const totals = bins.map(({ states }) => sum(states));
+    const most = Math.max(1, ...totals);
+    while (bars.childElementCount > bins.length) bars.lastElementChild?.remove();
+    while (bars.childElementCount < bins.length) bars.append(element("div"));
+    bins.forEach((bin, n) => {
+      const bar = /** @type {HTMLElement} */ (bars.children[n]);
+      drawBar(bar, bin, totals[n], most);
+    });
   }
 
   /** @param {number} x */

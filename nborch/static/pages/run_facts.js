@@ -121,7 +121,8 @@ export function artifactsOf(artifacts, result) {
       preview ? element("pre", { tabindex: 0 }, shortened(preview, LONGEST)) : null,
     ),
   );
-  if (result !== null) {
+  // Of results with names it is only these.
+  if (result !== null && !artifacts.length) {
     rows.unshift(
       element(
         "li",
