@@ -28,7 +28,10 @@ demo: $(STAMP)-demo
 # NB. In the order of their names, with the short ones (unit) at the end.
 PYTEST := -m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# Hundreds of processes load nborch: where Python keeps no bytecode of its own, each would
+# compile it.
 test: $(STAMP)-test browser
+	$(BIN)/python -m compileall -q nborch
 	$(BIN)/python $(PYTEST)
 
 check: $(STAMP)-test lint
