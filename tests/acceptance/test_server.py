@@ -206,9 +206,14 @@ def states_of(follower):
 
 
 def lines_of(follower):
-    """Return the lines of tasks in the order in which they came, each as often."""
+    """Return the lines of tasks in the order in which they came, as a page has them.
+
+    A connection that breaks amid several events is told them again, and a page drops
+    what it knows.
+    """
     lines = [line for event in follower.of("log") for line in event["lines"]]
-    return [line["message"] for line in lines if line["message"].startswith("step")]
+    told = {line["sequence"]: line["message"] for line in lines}
+    return [message for message in told.values() if message.startswith("step")]
 
 
 def test_what_changes_beside_runs_is_told(served, until):
