@@ -15,6 +15,7 @@ from nborch.notebook.reruns.staleness import Survey
 from nborch.notebook.reruns.steps import CellRun, Outcome, PlainRun
 from nborch.notebook.reruns.watching import Watch
 from nborch.notebook.results.handles import MADE, Made
+from nborch.notebook.sent import request_metadata
 from nborch.states import State
 from nborch.view.notices import Notice
 
@@ -77,8 +78,8 @@ class Notes:
         upstream = self.history.upstream(run).values()
         self.history.note_task(run)
         facts: dict[str, Any] = {"ran": run.to_json()}
-        if upstream and context.sink is None:
-            # NB. Of a notebook's run the runner tells it: its runs have other ids.
+        if upstream and "run_id" not in request_metadata():
+            # NB. Else the runner has told it, who knows of plain cells as well.
             facts["upstream"] = list({each.run_id: None for each in upstream})
         if state.is_completed():
             facts[MADE] = self._made_by(cell, run).to_json()
