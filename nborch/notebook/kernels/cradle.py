@@ -125,7 +125,7 @@ def _import(names: Iterable[str]) -> dict[str, str | None]:
 
 
 def _rehearse() -> None:
-    """Read a cell: what Python compiles for that, a tenth of a kernel's start, is kept."""
+    """Read a cell, for what Python compiles then: a tenth of a kernel's start."""
     with suppress(Exception):
         transformer: Any = importlib.import_module("IPython.core.inputtransformer2")
         transformer.TransformerManager().transform_cell("1 + 1\n")
