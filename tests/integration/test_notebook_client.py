@@ -161,7 +161,7 @@ def test_a_notebook_that_succeeds(listener, env, tmp_path):
 
 OUTPUTS = [
     "for i in range(50): print(i, flush=True)",
-    "import sys\nprint('a'); print('b', file=sys.stderr, flush=True); print('c')",
+    "import sys\nprint('a', flush=True); print('b', file=sys.stderr, flush=True); print('c')",
     "print('10%', end='\\r'); print('20%', flush=True, end='\\r'); print('done')",
     "from IPython.display import *\nimport time\ndisplay(HTML('<b>x</b>'), JSON({'a': [1]}))",
     "display(Image(data=b'\\x89PNG\\r\\n\\x1a\\n', format='png'), {'text/latex': '$x$'}, raw=False)",
